@@ -1,0 +1,1 @@
+//! The broker's traits in this process, over the write-ahead log.

@@ -1,0 +1,1 @@
+//! The write-ahead log: append, recovery, retention, compaction.

@@ -1,0 +1,1 @@
+//! Kafka's wire formats, without sockets or a clock.

@@ -1,0 +1,1 @@
+//! JSON, String and ByteArray converters, on columns.

@@ -1,0 +1,1 @@
+//! The sink-file connector, a WebAssembly component.

@@ -1,0 +1,1 @@
+//! The sink-object-store connector, a WebAssembly component.

@@ -1,0 +1,1 @@
+//! The sink-sql connector, a WebAssembly component.

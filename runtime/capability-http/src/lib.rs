@@ -1,0 +1,1 @@
+//! The http capability, over reqwest.

@@ -1,0 +1,1 @@
+//! The object-store capability: a local folder, S3 to follow.

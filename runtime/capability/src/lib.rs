@@ -1,0 +1,1 @@
+//! What every host capability shares: batches as resources, grants, byte sinks.

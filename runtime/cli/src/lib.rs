@@ -1,0 +1,1 @@
+//! The binary: the only place where concrete parts meet.

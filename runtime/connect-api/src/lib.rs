@@ -1,0 +1,1 @@
+//! The contracts: tasks, converters, transformations, ConfigDef, plugins.

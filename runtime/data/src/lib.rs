@@ -1,0 +1,1 @@
+//! The record model: ConnectBatch and Connect's Schema over Arrow.

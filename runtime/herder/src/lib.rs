@@ -1,0 +1,1 @@
+//! The life of connectors: configs, states, restarts.

@@ -1,0 +1,1 @@
+//! Connector configs, offsets and status in the log's internal topics.

@@ -1,0 +1,1 @@
+//! Metric names and events: one happening, one log line, one metric.

@@ -1,0 +1,1 @@
+//! The data path: the two task loops.

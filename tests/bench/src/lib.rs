@@ -1,0 +1,1 @@
+//! Benchmarks: each names the claim it checks.

@@ -1,0 +1,1 @@
+//! Starts the real binary and real servers for tests.
