@@ -4,8 +4,10 @@
 //!
 //! What it is not: it decides nothing about connectors (the herder does) and starts no task.
 
+mod offset;
 mod topic_log;
 
+pub use offset::OffsetBackingStore;
 pub use topic_log::{StoredEntry, TopicLog, TopicLogConfig, TopicLogEntry, TopicLogError};
 
 /// Connector and task configs, target states. One partition.
