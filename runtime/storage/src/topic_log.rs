@@ -135,6 +135,12 @@ impl TopicLog {
         self.entries.read().by_key.get(key).map(|entry| entry.value.clone())
     }
 
+    /// As [`TopicLog::get`], with where it stands in the order of writes.
+    #[must_use]
+    pub fn entry(&self, key: &[u8]) -> Option<StoredEntry> {
+        self.entries.read().by_key.get(key).cloned()
+    }
+
     /// Every key with its newest value, by key.
     #[must_use]
     pub fn entries(&self) -> Vec<(Bytes, StoredEntry)> {

@@ -2,6 +2,7 @@
 
 use sluice_connect_api::{ConfigMap, ConnectorCapabilities, ConnectorKind};
 use sluice_data::{ConnectorName, TaskId};
+use sluice_storage::TargetState;
 
 /// Everything the worker needs to run one task. Source: Kafka's `TaskConfig` and `ConnectorConfig`.
 #[derive(Debug, Clone)]
@@ -22,14 +23,6 @@ pub struct TaskSpec {
     /// Raised when the connector's offsets are altered or reset; plans of an older one are void.
     pub offsets_generation: u64,
     pub initial_state: TargetState,
-}
-
-/// What the user wants of a connector. Source: Kafka `TargetState`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TargetState {
-    Started,
-    Paused,
-    Stopped,
 }
 
 /// Why a task ended by itself.
