@@ -169,14 +169,18 @@ impl HubOptions {
     /// # Errors
     /// When it ends or does not answer in time; the message holds the end of its log.
     pub async fn start(self) -> Result<Hub> {
-        let port = self.port.map_or_else(free_port, Ok)?;
         let begin = Instant::now();
-        let child = self.spawn(port)?;
-        let rest = Rest::at(port);
-        let mut hub = Hub { child, options: self, rest, ready_after: Duration::ZERO };
+        let mut hub = self.start_without_waiting()?;
         hub.until_ready().await.with_context(|| tail(&hub.options.log))?;
         hub.ready_after = begin.elapsed();
         Ok(hub)
+    }
+
+    /// Starts the process and leaves it to itself: it may be killed before it is ready.
+    pub fn start_without_waiting(self) -> Result<Hub> {
+        let port = self.port.map_or_else(free_port, Ok)?;
+        let child = self.spawn(port)?;
+        Ok(Hub { child, options: self, rest: Rest::at(port), ready_after: Duration::ZERO })
     }
 
     fn spawn(&self, port: u16) -> Result<Child> {

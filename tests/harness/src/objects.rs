@@ -11,8 +11,12 @@ use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
-/// The finished objects with this ending beneath a folder, in a stable order. None when the folder is missing.
+/// The finished objects with this ending beneath a folder, in a stable order; an object itself is its own list. None when the
+/// folder is missing.
 pub fn object_names(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+    if folder.is_file() {
+        return Ok(vec![folder.to_owned()]);
+    }
     let mut found = Vec::new();
     let mut open = vec![folder.to_owned()];
     while let Some(folder) = open.pop() {
