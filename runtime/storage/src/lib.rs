@@ -5,11 +5,13 @@
 //! What it is not: it decides nothing about connectors (the herder does) and starts no task.
 
 mod config;
+mod offset;
 mod secrets;
 mod status;
 mod topic_log;
 
 pub use config::{ConfigBackingStore, ConfigStoreError, IsSecret, StoredConnector, TargetState};
+pub use offset::OffsetBackingStore;
 pub use secrets::{MASK, Secrets, SecretsError, mask_url_credentials};
 pub use status::{State, Status, StatusBackingStore, StatusUpdate, Statuses, TopicStatus};
 pub use topic_log::{StoredEntry, TopicLog, TopicLogConfig, TopicLogEntry, TopicLogError};

@@ -67,8 +67,8 @@ impl Secrets {
             }
             Err(error) => return Err(failed(error)),
         };
-        let key = UnboundKey::new(&AES_256_GCM, &bytes)
-            .map_err(|_| SecretsError::Length { path: key_file.to_owned() })?;
+        let key =
+            UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| SecretsError::Length { path: key_file.to_owned() })?;
         Ok(Self { key: LessSafeKey::new(key), random })
     }
 
