@@ -12,6 +12,7 @@ use sluice_connect_api::ConnectError;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
@@ -56,12 +57,11 @@ impl<E: Send + 'static> GuestHandle<E> {
             let message = format!("plugin {plugin} cannot start: {} instances are running; stop some", limits.instances);
             return Err(ConnectError::retriable("plugin.instances", message));
         };
-        let mut handle = Self { engine: engine.clone(), limits: limits.clone(), plugin, guest: None };
         let GuestParts { pre, state, bind } = parts;
         let mut store = new_store(pre.engine(), state);
-        let limits = handle.limits.clone();
-        let made = handle.run("instantiate", async move {
-            arm(&mut store, &limits);
+        let own_limits = limits.clone();
+        let made = run((engine, &plugin, limits.call), "instantiate", async move {
+            arm(&mut store, &own_limits);
             let bound = match pre.instantiate_async(&mut store).await {
                 Ok(instance) => bind(&mut store, &instance),
                 Err(error) => Err(error),
@@ -71,8 +71,8 @@ impl<E: Send + 'static> GuestHandle<E> {
                 Err(error) => Err((error, GuestContext::of(store.data_mut()).panic.take())),
             }
         });
-        handle.guest = Some(made.await?);
-        Ok(handle)
+        let guest = Some(made.await?);
+        Ok(Self { engine: engine.clone(), limits: limits.clone(), plugin, guest })
     }
 
     /// Calls the guest. Dropping the future stops the guest and ends this instance.
@@ -89,7 +89,8 @@ impl<E: Send + 'static> GuestHandle<E> {
             return Err(ConnectError::fatal("plugin.ended", message));
         };
         let limits = self.limits.clone();
-        let called = self.run(name, async move {
+        let wall = limits.call;
+        let called = run((&self.engine, &self.plugin, wall), name, async move {
             arm(&mut guest.store, &limits);
             match f(&mut guest).await {
                 Ok(answer) => Ok((guest, answer)),
@@ -100,25 +101,25 @@ impl<E: Send + 'static> GuestHandle<E> {
         self.guest = Some(guest);
         Ok(answer)
     }
+}
 
-    /// Runs `work` on a guest thread, within the wall-clock bound of a call.
-    async fn run<T: Send + 'static>(
-        &self,
-        name: &'static str,
-        work: impl Future<Output = Result<T, (wasmtime::Error, Option<String>)>> + Send + 'static,
-    ) -> Result<T, ConnectError> {
-        let (plugin, limit, running) = (self.plugin.clone(), self.limits.call, self.engine.running());
-        let task = AbortOnDrop(self.engine.handle().spawn(async move {
-            let outcome = tokio::time::timeout(limit, work).await;
-            drop(running);
-            match outcome {
-                Ok(Ok(answer)) => Ok(answer),
-                Ok(Err((error, panic))) => Err(failed(&plugin, name, &error, panic.as_deref())),
-                Err(_) => Err(timed_out(&plugin, name, limit)),
-            }
-        }));
-        task.join(&self.plugin, name).await
-    }
+/// Runs `work` on a guest thread, within the wall-clock bound of a call.
+async fn run<T: Send + 'static>(
+    (engine, plugin, limit): (&Arc<GuestEngine>, &Arc<str>, Duration),
+    name: &'static str,
+    work: impl Future<Output = Result<T, (wasmtime::Error, Option<String>)>> + Send + 'static,
+) -> Result<T, ConnectError> {
+    let (own_plugin, running) = (plugin.clone(), engine.running());
+    let task = AbortOnDrop(engine.handle().spawn(async move {
+        let outcome = tokio::time::timeout(limit, work).await;
+        drop(running);
+        match outcome {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err((error, panic))) => Err(failed(&own_plugin, name, &error, panic.as_deref())),
+            Err(_) => Err(timed_out(&own_plugin, name, limit)),
+        }
+    }));
+    task.join(plugin, name).await
 }
 
 fn new_store(engine: &wasmtime::Engine, state: GuestState) -> Store<GuestState> {

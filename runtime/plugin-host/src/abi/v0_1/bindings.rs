@@ -28,31 +28,65 @@ pub mod base {
     pub use sluice::connector::{clock, deliveries, log, metrics, random, task_context, types};
 }
 
-macro_rules! exported_interface {
-    ($module:ident, $inline:literal) => {
-        pub mod $module {
-            wasmtime::component::bindgen!({
-                inline: $inline,
-                path: [
-                    "../../plugins-sdk/wit/data", "../../plugins-sdk/wit/file", "../../plugins-sdk/wit/sql",
-                    "../../plugins-sdk/wit/object-store", "../../plugins-sdk/wit/http", "../../plugins-sdk/wit/connector",
-                ],
-                exports: { default: async },
-                with: {
-                    "sluice:data/errors": sluice_capability::bindings::errors,
-                    "sluice:data/batches": sluice_capability::bindings::batches,
-                    "sluice:connector/types": crate::abi::v0_1::bindings::base::types,
-                    "sluice:connector/deliveries": crate::abi::v0_1::bindings::base::deliveries,
-                },
-            });
-        }
-    };
+pub mod connector {
+    wasmtime::component::bindgen!({
+        inline: "package sluice:host; world connector-level { export sluice:connector/connector@0.1.0; }",
+        path: [
+            "../../plugins-sdk/wit/data", "../../plugins-sdk/wit/file", "../../plugins-sdk/wit/sql",
+            "../../plugins-sdk/wit/object-store", "../../plugins-sdk/wit/http", "../../plugins-sdk/wit/connector",
+        ],
+        exports: { default: async },
+        with: {
+            "sluice:data/errors": sluice_capability::bindings::errors,
+            "sluice:connector/types": crate::abi::v0_1::bindings::base::types,
+        },
+    });
 }
 
-exported_interface!(connector, "package sluice:host; world connector-level { export sluice:connector/connector@0.1.0; }");
-exported_interface!(source, "package sluice:host; world source { export sluice:connector/source-task@0.1.0; }");
-exported_interface!(sink, "package sluice:host; world sink { export sluice:connector/sink-task@0.1.0; }");
-exported_interface!(
-    transformation,
-    "package sluice:host; world transforming { export sluice:connector/transformation@0.1.0; }"
-);
+pub mod source {
+    wasmtime::component::bindgen!({
+        inline: "package sluice:host; world source { export sluice:connector/source-task@0.1.0; }",
+        path: [
+            "../../plugins-sdk/wit/data", "../../plugins-sdk/wit/file", "../../plugins-sdk/wit/sql",
+            "../../plugins-sdk/wit/object-store", "../../plugins-sdk/wit/http", "../../plugins-sdk/wit/connector",
+        ],
+        exports: { default: async },
+        with: {
+            "sluice:data/errors": sluice_capability::bindings::errors,
+            "sluice:data/batches": sluice_capability::bindings::batches,
+            "sluice:connector/types": crate::abi::v0_1::bindings::base::types,
+        },
+    });
+}
+
+pub mod sink {
+    wasmtime::component::bindgen!({
+        inline: "package sluice:host; world sink { export sluice:connector/sink-task@0.1.0; }",
+        path: [
+            "../../plugins-sdk/wit/data", "../../plugins-sdk/wit/file", "../../plugins-sdk/wit/sql",
+            "../../plugins-sdk/wit/object-store", "../../plugins-sdk/wit/http", "../../plugins-sdk/wit/connector",
+        ],
+        exports: { default: async },
+        with: {
+            "sluice:data/errors": sluice_capability::bindings::errors,
+            "sluice:data/batches": sluice_capability::bindings::batches,
+            "sluice:connector/types": crate::abi::v0_1::bindings::base::types,
+            "sluice:connector/deliveries": crate::abi::v0_1::bindings::base::deliveries,
+        },
+    });
+}
+
+pub mod transformation {
+    wasmtime::component::bindgen!({
+        inline: "package sluice:host; world transforming { export sluice:connector/transformation@0.1.0; }",
+        path: [
+            "../../plugins-sdk/wit/data", "../../plugins-sdk/wit/file", "../../plugins-sdk/wit/sql",
+            "../../plugins-sdk/wit/object-store", "../../plugins-sdk/wit/http", "../../plugins-sdk/wit/connector",
+        ],
+        exports: { default: async },
+        with: {
+            "sluice:data/errors": sluice_capability::bindings::errors,
+            "sluice:data/batches": sluice_capability::bindings::batches,
+        },
+    });
+}

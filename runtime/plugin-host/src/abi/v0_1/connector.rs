@@ -4,7 +4,7 @@ use super::bindings::base::types;
 use super::bindings::connector::exports::sluice::connector::connector::Guest as Exports;
 use super::bindings::connector::ConnectorLevel;
 use super::{connect_error, entries, wire_offset};
-use crate::instance::{Guest, GuestFuture, GuestHandle, GuestParts};
+use crate::instance::{Guest, GuestFuture, GuestHandle};
 use crate::plugin::{Grant, Plugin};
 use crate::secrets;
 use serde_json::{Value, json};

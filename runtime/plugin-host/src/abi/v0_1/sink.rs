@@ -50,7 +50,7 @@ impl WasmSinkTask {
         Ok(self.guest.as_mut().expect("made above"))
     }
 
-    async fn new_guest(&self) -> Result<GuestHandle<Sink>, ConnectError> {
+    async fn new_guest(&mut self) -> Result<GuestHandle<Sink>, ConnectError> {
         let state = self.plugin.task_state(&self.context)?;
         let mut guest = self.plugin.instantiate(state, bind).await?;
         let assignment: Vec<types::TopicPartition> =
