@@ -1,1 +1,29 @@
 //! Kafka's wire formats, without sockets or a clock.
+//!
+//! Today: the record batch of magic 2 (KIP-98), which is also what the log stores, and Kafka's default partitioner.
+//! [`RecordBatchBuilder`] writes batches, [`RecordBatchRef`] reads them in place.
+//!
+//! What it is not: it compresses nothing, it keeps no state, and it trusts no length it reads.
+//!
+//! ```
+//! use sluice_protocol::{RecordBatchBuilder, batches};
+//!
+//! let mut builder = RecordBatchBuilder::new(1 << 20);
+//! builder.push(1_700_000_000_000, Some(b"key"), Some(b"value")).unwrap();
+//! let bytes = builder.finish();
+//! let batch = batches(&bytes).next().unwrap().unwrap();
+//! batch.verify_crc().unwrap();
+//! let record = batch.records().unwrap().next().unwrap().unwrap();
+//! assert_eq!((record.offset, record.value), (0, Some(&b"value"[..])));
+//! ```
+
+pub mod fuzz;
+mod partitioner;
+mod record_batch;
+
+pub use partitioner::{murmur2, partition_for_key};
+pub use record_batch::{
+    BATCH_OVERHEAD_BYTES, BatchError, Batches, Compression, EncodeError, HeaderRef, Headers, NoHeaders,
+    RecordBatchBuilder, RecordBatchRef, RecordColumns, RecordRef, Records, batches, encode, retain_records,
+    set_base_offset, set_leader_epoch,
+};

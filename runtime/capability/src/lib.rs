@@ -10,11 +10,26 @@
 //! Capabilities never depend on each other; the list of those a host offers stands in `runtime/cli/src/capabilities.rs`.
 
 pub mod bindings;
+pub mod cast;
+pub mod column;
 pub mod error;
+pub mod extreme;
+pub mod format;
 pub mod grants;
+pub mod group;
+pub mod host;
+pub mod ipc;
+pub mod json;
+pub mod memory;
+pub mod parse_json;
+pub mod path;
 pub mod state;
+pub mod structs;
+pub mod text;
+pub mod view;
 
 pub use error::{CapabilityError, HostResult};
+pub use host::add_to_linker;
 pub use grants::{Ceiling, GrantError, Grants, Named};
 pub use state::{GuestIdentity, GuestState, HasGuest};
 

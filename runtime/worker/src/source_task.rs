@@ -1,0 +1,28 @@
+//! The source loop.
+
+use crate::task_config::ConnectorSettings;
+use crate::task_error::TaskError;
+use crate::task_run::TaskParts;
+use sluice_connect_api::SourceTask;
+
+pub(crate) struct WorkerSourceTask {
+    parts: TaskParts,
+    task: Box<dyn SourceTask>,
+}
+
+impl WorkerSourceTask {
+    pub async fn build(parts: TaskParts, _settings: ConnectorSettings) -> Result<Self, TaskError> {
+        let factory = parts.shared.context.plugins.connector(&parts.spec.class)?;
+        let task = factory.source_task(parts.context()).await;
+        let class = parts.spec.class.clone();
+        let task = task.map_err(|source| TaskError::Connector { operation: "start", class, source })?;
+        Ok(Self { parts, task })
+    }
+
+    pub async fn run(mut self) -> Result<(), TaskError> {
+        self.parts.started();
+        self.parts.lifecycle.stopping().await;
+        self.task.close().await;
+        Ok(())
+    }
+}
