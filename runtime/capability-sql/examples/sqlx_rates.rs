@@ -43,8 +43,10 @@ fn backend(path: &Path) -> SqliteBackend {
 async fn insert(path: &Path, table: &str, rows: i64) -> f64 {
     let mut connection = backend(path).connect().await.expect("a connection");
     connection.execute(format!("CREATE TABLE {table} {DDL}"), vec![]).await.expect("a table");
-    let bindings: Vec<Binding> =
-        COLUMNS.iter().map(|column| Binding { column: (*column).to_owned(), path: format!("value.{column}") }).collect();
+    let bindings: Vec<Binding> = COLUMNS
+        .iter()
+        .map(|column| Binding { column: (*column).to_owned(), path: format!("value.{column}") })
+        .collect();
     let batches: Vec<ConnectBatch> = (0..rows / BATCH).map(|batch| batch_from(batch * BATCH)).collect();
     let start = Instant::now();
     let mut transaction = connection.begin().await.expect("a transaction");
@@ -128,11 +130,20 @@ fn batch_from(first: i64) -> ConnectBatch {
         notes.append_value("a note of some forty characters, about");
     }
     let columns: Vec<ArrayRef> = vec![
-        integers(|id| id), integers(|id| id % 997), Arc::new(amounts.finish()), Arc::new(rates.finish()),
-        Arc::new(names.finish()), Arc::new(cities.finish()), Arc::new(notes.finish()), integers(|id| id),
+        integers(|id| id),
+        integers(|id| id % 997),
+        Arc::new(amounts.finish()),
+        Arc::new(rates.finish()),
+        Arc::new(names.finish()),
+        Arc::new(cities.finish()),
+        Arc::new(notes.finish()),
+        integers(|id| id),
     ];
-    let fields: Vec<Field> =
-        COLUMNS.iter().zip(&columns).map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
+    let fields: Vec<Field> = COLUMNS
+        .iter()
+        .zip(&columns)
+        .map(|(name, column)| Field::new(*name, column.data_type().clone(), true))
+        .collect();
     let field = Field::new("value", DataType::Struct(fields.clone().into()), false);
     let value = StructArray::new(fields.into(), columns, None);
     ConnectBatch::builder("t", &field, Arc::new(value)).row_ids_from(first).build().expect("a batch")

@@ -51,12 +51,8 @@ pub trait Transaction: Send {
         options: QueryOptions,
     ) -> Result<Option<ConnectBatch>, Error>;
     async fn execute(&mut self, statement: String, parameters: Vec<Value>) -> Result<u64, Error>;
-    async fn execute_batch(
-        &mut self,
-        statement: String,
-        batch: ConnectBatch,
-        paths: Vec<String>,
-    ) -> Result<u64, Error>;
+    async fn execute_batch(&mut self, statement: String, batch: ConnectBatch, paths: Vec<String>)
+    -> Result<u64, Error>;
     async fn copy_in(&mut self, batch: ConnectBatch, table: String, bindings: Vec<Binding>) -> Result<u64, Error>;
     async fn commit(self: Box<Self>) -> Result<(), Error>;
     async fn rollback(self: Box<Self>) -> Result<(), Error>;

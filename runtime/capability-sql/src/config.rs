@@ -30,7 +30,9 @@ const BUSY_TIMEOUT_MS: i32 = 5_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    #[error("connection URL {url:?} is for {database}, which this build cannot reach yet: use jdbc:sqlite:/path/to/file.db")]
+    #[error(
+        "connection URL {url:?} is for {database}, which this build cannot reach yet: use jdbc:sqlite:/path/to/file.db"
+    )]
     NotInThisBuild { url: String, database: &'static str },
     #[error("connection URL {url:?} is not understood: write jdbc:sqlite:/path/to/file.db")]
     Unknown { url: String },
@@ -51,7 +53,8 @@ impl Target {
             return SqliteTarget::parse(url, rest).map(Self::Sqlite);
         }
         // Anything else may carry a password.
-        let shown = || format!("{}:…", url[..url.len() - plain.len()].to_owned() + plain.split(':').next().unwrap_or(""));
+        let shown =
+            || format!("{}:…", url[..url.len() - plain.len()].to_owned() + plain.split(':').next().unwrap_or(""));
         let database = match plain.split(':').next().unwrap_or("") {
             "postgresql" | "postgres" => "PostgreSQL",
             "mysql" => "MySQL",
@@ -133,7 +136,9 @@ pub enum PathError {
     Folder { path: PathBuf, source: std::io::Error },
     #[error("database file {path:?} is a folder: name a file in it")]
     IsFolder { path: PathBuf },
-    #[error("database file {path:?} is not beneath an allowed folder ({roots}): add its folder to capabilities.sql.roots")]
+    #[error(
+        "database file {path:?} is not beneath an allowed folder ({roots}): add its folder to capabilities.sql.roots"
+    )]
     OutsideRoots { path: PathBuf, roots: String },
     #[error("database file {path:?} lies in a folder of the hub itself, which is never reachable: use another folder")]
     Forbidden { path: PathBuf },
@@ -218,7 +223,13 @@ mod tests {
 
     #[test]
     fn sqlite_urls_are_read_as_users_write_them() {
-        for url in ["jdbc:sqlite:/data/shop.db", "sqlite:/data/shop.db", "jdbc:sqlite:file:/data/shop.db", "sqlite:///data/shop.db", "jdbc:sqlite:file:///data/shop.db?mode=rw"] {
+        for url in [
+            "jdbc:sqlite:/data/shop.db",
+            "sqlite:/data/shop.db",
+            "jdbc:sqlite:file:/data/shop.db",
+            "sqlite:///data/shop.db",
+            "jdbc:sqlite:file:///data/shop.db?mode=rw",
+        ] {
             assert_eq!(sqlite(url).path, Path::new("/data/shop.db"), "{url}");
         }
         assert_eq!(sqlite("jdbc:sqlite:shop.db").path, Path::new("shop.db"));
@@ -250,7 +261,12 @@ mod tests {
         let ceiling = SqlCeiling { roots: Some(vec![allowed.clone()]), forbidden: vec![] };
 
         assert!(ceiling.resolve(&allowed.join("new.db")).is_ok());
-        for path in [outside.join("real.db"), allowed.join("link.db"), allowed.join("folder/new.db"), allowed.join("../outside/x.db")] {
+        for path in [
+            outside.join("real.db"),
+            allowed.join("link.db"),
+            allowed.join("folder/new.db"),
+            allowed.join("../outside/x.db"),
+        ] {
             assert!(matches!(ceiling.resolve(&path), Err(PathError::OutsideRoots { .. })), "{path:?}");
         }
         assert!(matches!(ceiling.resolve(&allowed), Err(PathError::IsFolder { .. })));

@@ -198,7 +198,10 @@ impl sql::HostTransaction for GuestState {
         Ok(answer)
     }
 
-    async fn start_commit(&mut self, this: Resource<TransactionHandle>) -> wasmtime::Result<Resource<OperationResource>> {
+    async fn start_commit(
+        &mut self,
+        this: Resource<TransactionHandle>,
+    ) -> wasmtime::Result<Resource<OperationResource>> {
         let transaction = self.entered_host().delete(this)?.0;
         let task = tokio::spawn(async move { transaction.commit().await.map(|()| "{}".to_owned()) });
         Ok(self.table.push(Operation { task: OperationTask::Running(AbortOnDrop(task)) })?)

@@ -95,7 +95,8 @@ impl Pool {
         };
         let connection = Connection::open(&path, access).map_err(|error| from_sqlite(&error))?;
         connection.set_busy_timeout(self.target.busy_timeout_ms);
-        self.configure(&connection, is_new && access == Access::CreateIfMissing).map_err(|error| from_sqlite(&error))?;
+        self.configure(&connection, is_new && access == Access::CreateIfMissing)
+            .map_err(|error| from_sqlite(&error))?;
         Ok(connection)
     }
 
@@ -147,20 +148,19 @@ impl backend::Connection for SqliteConnection {
     }
 
     async fn server_version(&mut self) -> Result<String, Error> {
-        self.run(Missing::Fail, |connection| metadata::server_version(connection).map_err(|error| from_sqlite(&error))).await
+        self.run(Missing::Fail, |connection| metadata::server_version(connection).map_err(|error| from_sqlite(&error)))
+            .await
     }
 
     async fn tables(&mut self, kinds: Vec<String>) -> Result<Vec<TableInfo>, Error> {
-        let work = move |connection: &Connection| {
-            metadata::tables(connection, &kinds).map_err(|error| from_sqlite(&error))
-        };
+        let work =
+            move |connection: &Connection| metadata::tables(connection, &kinds).map_err(|error| from_sqlite(&error));
         self.run(Missing::Fail, work).await
     }
 
     async fn columns(&mut self, table: TableInfo) -> Result<Option<Vec<ColumnInfo>>, Error> {
-        let work = move |connection: &Connection| {
-            metadata::columns(connection, &table).map_err(|error| from_sqlite(&error))
-        };
+        let work =
+            move |connection: &Connection| metadata::columns(connection, &table).map_err(|error| from_sqlite(&error));
         self.run(Missing::Fail, work).await
     }
 
@@ -267,7 +267,12 @@ impl backend::Transaction for SqliteTransaction {
         self.run(move |connection| execute(connection, &statement, &parameters)).await
     }
 
-    async fn execute_batch(&mut self, statement: String, batch: ConnectBatch, paths: Vec<String>) -> Result<u64, Error> {
+    async fn execute_batch(
+        &mut self,
+        statement: String,
+        batch: ConnectBatch,
+        paths: Vec<String>,
+    ) -> Result<u64, Error> {
         self.run(move |connection| {
             write::execute_batch(connection, &statement, &batch, &paths).map_err(|error| from_write(&error))
         })
@@ -415,9 +420,9 @@ impl Drop for CancelOnDrop {
 
 /// Runs what blocks where it may.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| CapabilityError::fatal("sql.internal", format!("the database call ended abnormally: {error}")))?
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        CapabilityError::fatal("sql.internal", format!("the database call ended abnormally: {error}"))
+    })?
 }
 
 /// Closing may write a checkpoint, which does not belong on an async worker.
@@ -444,9 +449,8 @@ fn bind_for_reading(running: &mut Running, parameters: &[Value]) -> Result<(), E
 }
 
 fn read_options(options: QueryOptions) -> Result<ReadOptions, Error> {
-    let unknown = |option: &str, value: &str| {
-        CapabilityError::fatal("sql.option", format!("{option} {value:?} is not known"))
-    };
+    let unknown =
+        |option: &str, value: &str| CapabilityError::fatal("sql.option", format!("{option} {value:?} is not known"));
     let limit = |asked: u32, default: usize, max: usize| match asked as usize {
         0 => default,
         asked => asked.min(max),

@@ -78,7 +78,10 @@ pub enum ColumnType {
     Date,
     Time,
     Timestamp(TimestampGranularity),
-    Decimal { precision: u8, scale: i8 },
+    Decimal {
+        precision: u8,
+        scale: i8,
+    },
     Text,
     Blob,
     /// No declared type: decided by the first rows.
@@ -187,7 +190,10 @@ mod tests {
         assert_eq!(of("DECIMAL(10, 2)"), ColumnType::Decimal { precision: 10, scale: 2 });
         assert_eq!(of("NUMERIC"), ColumnType::Float64);
         assert_eq!(of("uuid"), ColumnType::Text);
-        assert_eq!(ColumnType::of_declared(None, NumericMapping::None, TimestampGranularity::default()), ColumnType::Undeclared);
+        assert_eq!(
+            ColumnType::of_declared(None, NumericMapping::None, TimestampGranularity::default()),
+            ColumnType::Undeclared
+        );
     }
 
     #[test]

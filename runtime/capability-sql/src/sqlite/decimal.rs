@@ -62,7 +62,8 @@ fn parse(text: &str, scale: i8, excess: Excess) -> Option<i128> {
         }
     }
     let keep = usize::try_from(keep.max(0)).ok()?;
-    for digit in digits.bytes().take(keep).chain(std::iter::repeat_n(b'0', keep.saturating_sub(digits.len()).min(400))) {
+    for digit in digits.bytes().take(keep).chain(std::iter::repeat_n(b'0', keep.saturating_sub(digits.len()).min(400)))
+    {
         let digit = char::from(digit).to_digit(10)?;
         unscaled = unscaled.checked_mul(10)?.checked_add(i128::from(digit))?;
     }
@@ -74,7 +75,9 @@ fn parse(text: &str, scale: i8, excess: Excess) -> Option<i128> {
     }
     match excess {
         Excess::Refuse if rest.bytes().any(|digit| digit != b'0') => return None,
-        Excess::Round if rest.as_bytes().first().is_some_and(|&digit| digit >= b'5') => unscaled = unscaled.checked_add(1)?,
+        Excess::Round if rest.as_bytes().first().is_some_and(|&digit| digit >= b'5') => {
+            unscaled = unscaled.checked_add(1)?
+        }
         _ => {}
     }
     Some(if negative { -unscaled } else { unscaled })

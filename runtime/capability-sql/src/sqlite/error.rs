@@ -30,13 +30,16 @@ pub fn from_sqlite(error: &SqliteError) -> Error {
         }
         raw::SQLITE_CONSTRAINT => CapabilityError::rejected("sql.constraint", message),
         raw::SQLITE_MISMATCH | raw::SQLITE_TOOBIG => CapabilityError::rejected("sql.value", message),
-        raw::SQLITE_READONLY => {
-            CapabilityError::fatal("sql.read-only", format!("{message}; check mode= in the URL and the file's permissions"))
-        }
+        raw::SQLITE_READONLY => CapabilityError::fatal(
+            "sql.read-only",
+            format!("{message}; check mode= in the URL and the file's permissions"),
+        ),
         raw::SQLITE_NOTADB | CORRUPT => CapabilityError::fatal("sql.corrupt", message),
         raw::SQLITE_AUTH => CapabilityError::fatal(
             "sql.not-allowed",
-            format!("the statement is not allowed here ({message}): no ATTACH, transaction control, extensions or settings"),
+            format!(
+                "the statement is not allowed here ({message}): no ATTACH, transaction control, extensions or settings"
+            ),
         ),
         _ => CapabilityError::fatal(code_of(message), message),
     }
@@ -63,7 +66,9 @@ pub fn from_read(error: &ReadError) -> Error {
 pub fn from_write(error: &WriteError) -> Error {
     match error {
         WriteError::Sqlite(error) => from_sqlite(error),
-        WriteError::Path(_) | WriteError::Unsupported { .. } => CapabilityError::rejected("sql.shape", error.to_string()),
+        WriteError::Path(_) | WriteError::Unsupported { .. } => {
+            CapabilityError::rejected("sql.shape", error.to_string())
+        }
         WriteError::ParameterCount { .. } => CapabilityError::fatal("sql.parameters", error.to_string()),
         WriteError::Row { row_id, source } => match from_sqlite(source) {
             Error::Rejected(details) => {

@@ -221,7 +221,13 @@ impl Connection {
         let (mut statement, mut tail) = (ptr::null_mut(), ptr::null());
         // SAFETY: `sql` has `length` bytes; the outputs are places for pointers.
         let code = unsafe {
-            ffi::sqlite3_prepare_v2(self.handle.as_ptr(), sql.as_ptr().cast(), length, &raw mut statement, &raw mut tail)
+            ffi::sqlite3_prepare_v2(
+                self.handle.as_ptr(),
+                sql.as_ptr().cast(),
+                length,
+                &raw mut statement,
+                &raw mut tail,
+            )
         };
         self.check(code)?;
         let statement = RawStatement(
@@ -479,9 +485,23 @@ fn is_comment(text: &str) -> bool {
 
 /// Pragmas that only tell something.
 const PRAGMAS_ALLOWED: [&str; 17] = [
-    "collation_list", "compile_options", "data_version", "database_list", "encoding", "foreign_key_check",
-    "foreign_key_list", "function_list", "index_info", "index_list", "index_xinfo", "integrity_check", "page_count",
-    "page_size", "quick_check", "table_info", "table_list",
+    "collation_list",
+    "compile_options",
+    "data_version",
+    "database_list",
+    "encoding",
+    "foreign_key_check",
+    "foreign_key_list",
+    "function_list",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "integrity_check",
+    "page_count",
+    "page_size",
+    "quick_check",
+    "table_info",
+    "table_list",
 ];
 
 /// Refuses what would reach another file, change how the connection works, or end its transaction behind its back.
@@ -507,9 +527,7 @@ unsafe extern "C" fn authorize(
     let refused = match action {
         ffi::SQLITE_ATTACH | ffi::SQLITE_DETACH | ffi::SQLITE_TRANSACTION => true,
         ffi::SQLITE_FUNCTION => is(&second, "load_extension") || is(&second, "fts3_tokenizer"),
-        ffi::SQLITE_PRAGMA => {
-            !is(&first, "table_xinfo") && !PRAGMAS_ALLOWED.iter().any(|allowed| is(&first, allowed))
-        }
+        ffi::SQLITE_PRAGMA => !is(&first, "table_xinfo") && !PRAGMAS_ALLOWED.iter().any(|allowed| is(&first, allowed)),
         _ => false,
     };
     if refused { ffi::SQLITE_DENY } else { ffi::SQLITE_OK }

@@ -1,9 +1,9 @@
 //! Rows of a statement into Arrow columns.
 
 use super::column_type::{ColumnType, NumericMapping, TimestampGranularity};
+use super::decimal;
 use super::raw::{Connection, RawStatement, SqliteError, Storage};
 use super::timestamp::{DAY_MS, Instant, time_ms_from_text};
-use super::decimal;
 use arrow_array::builder::{
     BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int8Builder, Int16Builder,
     Int32Builder, Int64Builder, StringBuilder, Time32MillisecondBuilder, TimestampMillisecondBuilder,
@@ -298,7 +298,9 @@ impl ColumnBuilder {
         match self {
             Self::Int64(builder) if storage == Storage::Integer => builder.append_value(statement.i64(index)),
             Self::Text(builder) => return append_text(builder, statement, index, storage),
-            Self::Float64(builder) => builder.append_value(float(statement, index, storage).ok_or("a number that a double holds exactly")?),
+            Self::Float64(builder) => {
+                builder.append_value(float(statement, index, storage).ok_or("a number that a double holds exactly")?)
+            }
             Self::Int64(_) => return Err("an integer"),
             Self::Int8(builder) => {
                 let integer = integer(statement, index, storage).and_then(|value| i8::try_from(value).ok());
@@ -312,12 +314,17 @@ impl ColumnBuilder {
                 let integer = integer(statement, index, storage).and_then(|value| i32::try_from(value).ok());
                 builder.append_value(integer.ok_or("an integer of the declared precision")?);
             }
-            Self::Boolean(builder) => builder.append_value(boolean(statement, index, storage).ok_or("a boolean (0 or 1)")?),
+            Self::Boolean(builder) => {
+                builder.append_value(boolean(statement, index, storage).ok_or("a boolean (0 or 1)")?)
+            }
             Self::Date(builder) => {
-                let day = instant(statement, index, storage).and_then(|at| i32::try_from(at.seconds.div_euclid(86_400)).ok());
+                let day =
+                    instant(statement, index, storage).and_then(|at| i32::try_from(at.seconds.div_euclid(86_400)).ok());
                 builder.append_value(day.ok_or("a date (YYYY-MM-DD, or milliseconds)")?);
             }
-            Self::Time(builder) => builder.append_value(time_ms(statement, index, storage).ok_or("a time (HH:MM:SS, or milliseconds)")?),
+            Self::Time(builder) => {
+                builder.append_value(time_ms(statement, index, storage).ok_or("a time (HH:MM:SS, or milliseconds)")?)
+            }
             Self::TimestampMs(builder) => {
                 let ms = instant(statement, index, storage).and_then(Instant::ms);
                 builder.append_value(ms.ok_or(TIMESTAMP_EXPECTED)?);
@@ -332,7 +339,8 @@ impl ColumnBuilder {
                 return Ok(30);
             }
             Self::Decimal(builder, precision, scale) => {
-                let unscaled = unscaled(statement, index, storage, *scale).filter(|value| decimal::fits(*value, *precision));
+                let unscaled =
+                    unscaled(statement, index, storage, *scale).filter(|value| decimal::fits(*value, *precision));
                 builder.append_value(unscaled.ok_or("a number of the declared precision and scale")?);
                 return Ok(16);
             }
@@ -421,7 +429,9 @@ fn float(statement: &RawStatement, index: usize, storage: Storage) -> Option<f64
     const EXACT: i64 = 1 << 53;
     match storage {
         Storage::Real => Some(statement.f64(index)),
-        Storage::Integer => Some(statement.i64(index)).filter(|value| (-EXACT..=EXACT).contains(value)).map(|value| value as f64),
+        Storage::Integer => {
+            Some(statement.i64(index)).filter(|value| (-EXACT..=EXACT).contains(value)).map(|value| value as f64)
+        }
         _ => None,
     }
 }

@@ -152,7 +152,10 @@ async fn every_batch_of_a_cursor_has_the_schema_of_the_first() {
     let all_rows = fixture.all("SELECT i FROM n", options(25)).await.unwrap();
     assert_eq!(all_rows.len(), 1, "the statement must not run again behind its last row");
     let message = details(
-        fixture.all("SELECT CASE WHEN i < 15 THEN i ELSE 'x' END AS mixed FROM n ORDER BY i", options(10)).await.unwrap_err(),
+        fixture
+            .all("SELECT CASE WHEN i < 15 THEN i ELSE 'x' END AS mixed FROM n ORDER BY i", options(10))
+            .await
+            .unwrap_err(),
     )
     .2;
     assert!(message.contains("\"mixed\""), "{message}");
@@ -190,7 +193,8 @@ async fn a_refused_row_is_named_and_the_transaction_goes_on() {
     let mut fixture = Fixture::with(&["CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT)"]).await;
     let mut transaction = fixture.connection.begin().await.unwrap();
     let parameters = paths(&["value.id", "value.name"]);
-    let error = transaction.execute_batch(INSERT.to_owned(), people([5, 6, 5, 7]), parameters.clone()).await.unwrap_err();
+    let error =
+        transaction.execute_batch(INSERT.to_owned(), people([5, 6, 5, 7]), parameters.clone()).await.unwrap_err();
     let (kind, code, message) = details(error);
     assert_eq!((kind, code.as_str()), ("rejected", "sql.constraint"));
     assert!(message.starts_with("row:5 ") && message.contains("people.id"), "{message}");
@@ -206,7 +210,8 @@ async fn a_batch_without_fields_is_rejected_with_the_remedy() {
     let batch = ConnectBatch::builder("t", &Field::new("value", DataType::Utf8, true), text).build().unwrap();
     let mut transaction = fixture.connection.begin().await.unwrap();
     let parameters = paths(&["value.id", "value.name"]);
-    let (kind, _, message) = details(transaction.execute_batch(INSERT.to_owned(), batch, parameters).await.unwrap_err());
+    let (kind, _, message) =
+        details(transaction.execute_batch(INSERT.to_owned(), batch, parameters).await.unwrap_err());
     assert_eq!(kind, "rejected");
     assert!(message.contains("converter with schemas"), "{message}");
     let missing = transaction.execute_batch(INSERT.to_owned(), people([1]), paths(&["value.id", "value.age"])).await;
@@ -226,7 +231,8 @@ async fn a_dropped_transaction_leaves_no_row_and_no_lock() {
 
 #[tokio::test]
 async fn a_statement_that_is_given_up_half_way_ends_and_rolls_back() {
-    const ENDLESS: &str = "INSERT INTO people WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT i, 'x' FROM c";
+    const ENDLESS: &str =
+        "INSERT INTO people WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT i, 'x' FROM c";
     let mut fixture = Fixture::with(&["CREATE TABLE people (id INTEGER, name TEXT)"]).await;
     let mut transaction = fixture.connection.begin().await.unwrap();
     transaction.execute("INSERT INTO people VALUES (1, 'x')".to_owned(), vec![]).await.unwrap();
@@ -296,9 +302,17 @@ async fn a_statement_cannot_reach_another_file_or_change_the_connection() {
     let attach = format!("ATTACH DATABASE '{}' AS other", outside.display());
     let vacuum = format!("VACUUM INTO '{}'", outside.display());
     let refused = [
-        attach.as_str(), vacuum.as_str(), "SELECT load_extension('x')", "PRAGMA temp_store_directory = '/tmp'",
-        "PRAGMA journal_mode = DELETE", "PRAGMA synchronous = OFF", "PRAGMA writable_schema = ON", "BEGIN", "COMMIT",
-        "SAVEPOINT x", "SELECT 1; DROP TABLE people",
+        attach.as_str(),
+        vacuum.as_str(),
+        "SELECT load_extension('x')",
+        "PRAGMA temp_store_directory = '/tmp'",
+        "PRAGMA journal_mode = DELETE",
+        "PRAGMA synchronous = OFF",
+        "PRAGMA writable_schema = ON",
+        "BEGIN",
+        "COMMIT",
+        "SAVEPOINT x",
+        "SELECT 1; DROP TABLE people",
     ];
     for statement in refused {
         let answer = fixture.connection.execute(statement.to_owned(), vec![]).await;
@@ -335,7 +349,8 @@ async fn tables_and_columns_are_told() {
     assert!(pair[0].nullable && !pair[0].auto_increment);
     let gone = TableInfo { name: "gone".to_owned(), ..tables[0].clone() };
     assert!(fixture.connection.columns(gone).await.unwrap().is_none());
-    let described = fixture.connection.describe_query("SELECT id, price * 2 AS twice FROM item".to_owned()).await.unwrap();
+    let described =
+        fixture.connection.describe_query("SELECT id, price * 2 AS twice FROM item".to_owned()).await.unwrap();
     assert_eq!(described.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["id", "twice"]);
     let now = fixture.connection.now().await.unwrap();
     let system = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() as i64;
@@ -361,7 +376,10 @@ async fn a_file_that_is_missing_is_not_made_by_reading() {
     let mut read_only = connect(&path, |target| target.read_only = true).await;
     assert!(read_only.begin().await.is_err());
     connection.execute("CREATE TABLE t (i INTEGER)".to_owned(), vec![]).await.unwrap();
-    assert_eq!(details(read_only.execute("INSERT INTO t VALUES (1)".to_owned(), vec![]).await.unwrap_err()).1, "sql.read-only");
+    assert_eq!(
+        details(read_only.execute("INSERT INTO t VALUES (1)".to_owned(), vec![]).await.unwrap_err()).1,
+        "sql.read-only"
+    );
 }
 
 #[tokio::test]

@@ -76,7 +76,8 @@ fn split_zone(text: &str) -> Option<(&str, i64)> {
     let Some(at) = text.rfind(['+', '-']) else { return Some((text, 0)) };
     let (time, zone) = text.split_at(at);
     let (hours, minutes) = zone[1..].split_once(':').unwrap_or((zone.get(1..3)?, zone.get(3..).unwrap_or("")));
-    let seconds = hours.parse::<i64>().ok()? * 3_600 + if minutes.is_empty() { 0 } else { minutes.parse::<i64>().ok()? * 60 };
+    let seconds =
+        hours.parse::<i64>().ok()? * 3_600 + if minutes.is_empty() { 0 } else { minutes.parse::<i64>().ok()? * 60 };
     Some((time.trim_end(), if zone.starts_with('-') { -seconds } else { seconds }))
 }
 
@@ -88,7 +89,13 @@ mod tests {
     fn timestamps_are_read_in_every_form_that_sqlite_writes() {
         let ms = |text: &str| Instant::from_text(text).and_then(Instant::ms);
         let expected = Some(1_767_323_045_000);
-        for text in ["2026-01-02 03:04:05", "2026-01-02T03:04:05Z", "2026-01-02T05:04:05+02:00", "2026-01-02 03:04:05.000", "2026-01-01T22:04:05-0500"] {
+        for text in [
+            "2026-01-02 03:04:05",
+            "2026-01-02T03:04:05Z",
+            "2026-01-02T05:04:05+02:00",
+            "2026-01-02 03:04:05.000",
+            "2026-01-01T22:04:05-0500",
+        ] {
             assert_eq!(ms(text), expected, "{text}");
         }
         assert_eq!(ms("2026-01-02 03:04"), Some(1_767_323_040_000));

@@ -30,7 +30,9 @@ pub enum WriteError {
     Sqlite(#[from] SqliteError),
     #[error(transparent)]
     Path(#[from] PathError),
-    #[error("column {path:?} is {found}, which has no form in SQLite: flatten it or convert it to text by a transformation")]
+    #[error(
+        "column {path:?} is {found}, which has no form in SQLite: flatten it or convert it to text by a transformation"
+    )]
     Unsupported { path: String, found: DataType },
     #[error("the statement has {expected} parameters, and {given} were given")]
     ParameterCount { expected: usize, given: usize },
