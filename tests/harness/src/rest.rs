@@ -133,6 +133,11 @@ impl Rest {
         .await
     }
 
+    /// The sum of a metric over the tasks of every connector whose name begins so; `None` when there is no such series.
+    pub async fn metric(&self, name: &str, connector: &str) -> Result<Option<u64>> {
+        Ok(sum(&self.metrics().await?, name, connector))
+    }
+
     pub async fn metrics(&self) -> Result<String> {
         let answer = self.get("/metrics").await?;
         if answer.status != 200 {
@@ -142,6 +147,29 @@ impl Rest {
     }
 }
 
+/// Prometheus' text form: `name{connector="x",task="0"} 3`.
+fn sum(metrics: &str, name: &str, connector: &str) -> Option<u64> {
+    let label = format!("connector=\"{connector}");
+    let of_this =
+        |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') && rest.contains(&label));
+    let values: Vec<f64> =
+        metrics.lines().filter(of_this).filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>().max(0.0) as u64)
+}
+
 fn task_states(status: &Value) -> Vec<&str> {
     status["tasks"].as_array().into_iter().flatten().filter_map(|task| task["state"].as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_are_summed_by_the_beginning_of_the_connectors_name() {
+        let metrics = "# TYPE a counter\na{connector=\"x\",task=\"0\"} 3\na{connector=\"x\",task=\"1\"} 4\na{connector=\"xy\",task=\"0\"} 1\nab{connector=\"x\"} 9\n";
+        assert_eq!(sum(metrics, "a", "x\""), Some(7));
+        assert_eq!(sum(metrics, "a", "x"), Some(8));
+        assert_eq!(sum(metrics, "a", "z"), None);
+    }
 }

@@ -60,12 +60,13 @@ impl Progress {
     }
 
     async fn read(&mut self, rest: &Rest) -> Result<()> {
-        let metrics = rest.metrics().await?;
         for name in Pipeline::NAMES {
+            let this = format!("{name}\"");
+            let written = rest.metric(WRITTEN, &this).await?;
+            let sent = rest.metric(SENT, &this).await?;
             let seen = self.connectors.entry(name).or_default();
-            let moved = sum(&metrics, WRITTEN, name).or_else(|| sum(&metrics, SENT, name)).unwrap_or(0);
-            seen.now = moved;
-            seen.lag = sum(&metrics, LAG, name);
+            seen.now = written.or(sent).unwrap_or(0);
+            seen.lag = rest.metric(LAG, &this).await?;
         }
         Ok(())
     }
@@ -98,25 +99,5 @@ impl Progress {
             println!("         {name:<20} {total:>9} {rate:>9.0} {lag:>7}");
         }
         self.lines_on_screen = rows.len() + 2;
-    }
-}
-
-/// The sum of a metric's series of one connector in Prometheus' text form; `None` when there is none.
-fn sum(metrics: &str, name: &str, connector: &str) -> Option<u64> {
-    let label = format!("connector=\"{connector}\"");
-    let series = metrics.lines().filter(|line| line.starts_with(name) && line.contains(&label));
-    let values: Vec<f64> = series.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
-    (!values.is_empty()).then(|| values.iter().sum::<f64>().max(0.0) as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn series_of_one_connector_are_summed() {
-        let metrics = "# TYPE a counter\na{connector=\"x\",task=\"0\"} 3\na{connector=\"x\",task=\"1\"} 4\na{connector=\"y\",task=\"0\"} 9\n";
-        assert_eq!(sum(metrics, "a", "x"), Some(7));
-        assert_eq!(sum(metrics, "a", "z"), None);
     }
 }
