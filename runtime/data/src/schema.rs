@@ -18,7 +18,11 @@
 //! | none (schemaless JSON) | Utf8, extension `arrow.json` | |
 //! | none (no value at all) | Null | |
 //!
-//! Optional is nullable. Name, version, doc, parameters and default are the metadata `connect.name`,
+//! On the way from Arrow, types of the same meaning are accepted too: UInt8, UInt16 and UInt32 as the next wider integer,
+//! LargeUtf8, Utf8View, LargeBinary, BinaryView, FixedSizeBinary and LargeList as their plain forms.
+//!
+//! Optional is nullable. A column that must hold tombstones under a required schema is nullable with `connect.required`:
+//! its nulls are rows without any schema. Name, version, doc, parameters and default are the metadata `connect.name`,
 //! `connect.version`, `connect.doc`, `connect.parameters` (JSON object) and `connect.default` (JSON value).
 //! Source: Kafka `org.apache.kafka.connect.data.{Schema, Decimal, Date, Time, Timestamp}`.
 
@@ -32,6 +36,8 @@ pub const VERSION: &str = "connect.version";
 pub const DOC: &str = "connect.doc";
 pub const PARAMETERS: &str = "connect.parameters";
 pub const DEFAULT: &str = "connect.default";
+/// `true` on a nullable column whose schema is required: its nulls have no schema.
+pub const REQUIRED: &str = "connect.required";
 /// Arrow's own keys for extension types.
 pub const EXTENSION_NAME: &str = "ARROW:extension:name";
 pub const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
@@ -153,7 +159,7 @@ impl ConnectSchema {
         }
         let metadata = field.metadata();
         let mut schema = Self::new(Self::kind_of(field)?);
-        schema.optional = field.is_nullable();
+        schema.optional = field.is_nullable() && !holds_tombstones(field);
         schema.name = metadata.get(NAME).cloned();
         schema.version = metadata.get(VERSION).and_then(|version| version.parse().ok());
         schema.doc = metadata.get(DOC).cloned();
@@ -206,6 +212,12 @@ impl ConnectSchema {
         Value::Object(json)
     }
 
+    /// Appends [`ConnectSchema::to_json`] with the members in the order in which Kafka writes them.
+    pub fn write_json(&self, out: &mut String) {
+        self.write_members(out);
+        out.push('}');
+    }
+
     /// Reads the JSON form of Kafka's `JsonConverter` envelope.
     ///
     /// # Errors
@@ -247,6 +259,53 @@ impl ConnectSchema {
             SchemaType::Array(_) => "array",
             SchemaType::Map(..) => "map",
             SchemaType::Struct(_) => "struct",
+        }
+    }
+
+    fn write_members(&self, out: &mut String) {
+        out.push_str("{\"type\":\"");
+        out.push_str(self.type_name());
+        out.push('"');
+        match &self.kind {
+            SchemaType::Array(item) => {
+                out.push_str(",\"items\":");
+                item.write_json(out);
+            }
+            SchemaType::Map(key, value) => {
+                out.push_str(",\"keys\":");
+                key.write_json(out);
+                out.push_str(",\"values\":");
+                value.write_json(out);
+            }
+            SchemaType::Struct(fields) => {
+                out.push_str(",\"fields\":[");
+                for (index, (name, schema)) in fields.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    schema.write_members(out);
+                    push_member(out, "field", &name.as_str().into());
+                    out.push('}');
+                }
+                out.push(']');
+            }
+            _ => {}
+        }
+        push_member(out, "optional", &self.optional.into());
+        if let Some(name) = &self.name {
+            push_member(out, "name", &name.as_str().into());
+        }
+        if let Some(version) = self.version {
+            push_member(out, "version", &version.into());
+        }
+        if let Some(doc) = &self.doc {
+            push_member(out, "doc", &doc.as_str().into());
+        }
+        if !self.parameters.is_empty() {
+            push_member(out, "parameters", &json!(self.parameters));
+        }
+        if let Some(default) = &self.default {
+            push_member(out, "default", default);
         }
     }
 
@@ -394,6 +453,23 @@ pub fn is_json(field: &Field) -> bool {
     field.metadata().get(EXTENSION_NAME).is_some_and(|name| name == JSON_EXTENSION)
 }
 
+/// The same schema for a column that also holds tombstones: nullable, and still required to Connect when it was.
+#[must_use]
+pub fn with_tombstones(field: Field) -> Field {
+    if field.is_nullable() {
+        return field;
+    }
+    let mut metadata = field.metadata().clone();
+    metadata.insert(REQUIRED.to_owned(), "true".to_owned());
+    field.with_nullable(true).with_metadata(metadata)
+}
+
+/// Whether the nulls of this column have no schema, see [`with_tombstones`].
+#[must_use]
+pub fn holds_tombstones(field: &Field) -> bool {
+    field.metadata().get(REQUIRED).is_some_and(|required| required == "true")
+}
+
 /// The scale of a decimal without precision; `None` when the field is not one.
 #[must_use]
 pub fn decimal_scale(field: &Field) -> Option<i32> {
@@ -409,6 +485,13 @@ pub fn decimal_scale(field: &Field) -> Option<i32> {
 #[must_use]
 pub fn timestamp_type(unit: TimeUnit) -> DataType {
     DataType::Timestamp(unit, Some("UTC".into()))
+}
+
+fn push_member(out: &mut String, name: &str, value: &Value) {
+    out.push_str(",\"");
+    out.push_str(name);
+    out.push_str("\":");
+    out.push_str(&value.to_string());
 }
 
 fn field_json(name: &str, schema: &ConnectSchema) -> Value {
