@@ -81,10 +81,15 @@ impl Access {
             Errno::LOOP | Errno::XDEV => self.leads_outside(parent, None),
             errno => io_error("open the folder", parent, errno),
         })?;
-        self.check_real_path(&folder, parent)?;
+        let real = self.check_real_path(&folder, parent)?.join(&name);
+        // Who renames a folder moves what is in it.
+        if self.forbidden.iter().any(|folder| folder.starts_with(&real)) {
+            return Err(self.not_granted(&path));
+        }
         // fsync needs a descriptor that is not only a path.
-        let folder = rustix::fs::openat(&folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| io_error("open the folder", parent, errno))?;
+        let folder =
+            rustix::fs::openat(&folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                .map_err(|errno| io_error("open the folder", parent, errno))?;
         Ok(Place { folder, name, path })
     }
 
@@ -100,7 +105,8 @@ impl Access {
 
     /// Relative to the grant, resolved by the kernel without leaving it. The grant itself must not be a link.
     fn open_beneath(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let grant = self.granted.iter().filter(|grant| path.starts_with(grant)).max_by_key(|grant| grant.as_os_str().len());
+        let grant =
+            self.granted.iter().filter(|grant| path.starts_with(grant)).max_by_key(|grant| grant.as_os_str().len());
         let grant = grant.ok_or(Errno::ACCESS)?;
         let (Some(parent), Some(name)) = (grant.parent(), grant.file_name()) else {
             let root = rustix::fs::open(grant, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
@@ -135,18 +141,21 @@ impl Access {
     }
 
     /// Where the descriptor really is: a grant may have become a link after it was checked.
-    fn check_real_path(&self, file: &OwnedFd, path: &Path) -> Result<(), Error> {
+    fn check_real_path(&self, file: &OwnedFd, path: &Path) -> Result<PathBuf, Error> {
         use rustix::fd::AsRawFd;
         let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let real = std::fs::read_link(link)
-            .map_err(|error| CapabilityError::fatal("io.error", format!("cannot see where {} is: {error}", path.display())))?;
+        let real = std::fs::read_link(link).map_err(|error| {
+            CapabilityError::fatal("io.error", format!("cannot see where {} is: {error}", path.display()))
+        })?;
         if let Some(folder) = self.forbidden.iter().find(|folder| real.starts_with(folder)) {
             let message = format!("{} lies in {}, which is closed to connectors", path.display(), folder.display());
             return Err(CapabilityError::fatal("not-granted", message));
         }
         match &self.roots {
-            Some(roots) if !roots.iter().any(|root| real.starts_with(root)) => Err(self.leads_outside(path, Some(&real))),
-            _ => Ok(()),
+            Some(roots) if !roots.iter().any(|root| real.starts_with(root)) => {
+                Err(self.leads_outside(path, Some(&real)))
+            }
+            _ => Ok(real),
         }
     }
 
@@ -220,7 +229,9 @@ pub fn io_error(action: &str, path: &Path, errno: Errno) -> Error {
             CapabilityError::fatal("io.permission-denied", message("; give the hub's user the right to it"))
         }
         Errno::ISDIR => CapabilityError::fatal("io.is-a-folder", message("; name a file")),
-        Errno::LOOP => CapabilityError::fatal("not-granted", message("; name the symbolic link's target in the config")),
+        Errno::LOOP => {
+            CapabilityError::fatal("not-granted", message("; name the symbolic link's target in the config"))
+        }
         Errno::EXIST => CapabilityError::rejected("io.exists", message("")),
         Errno::NAMETOOLONG | Errno::INVAL => CapabilityError::rejected("io.bad-path", message("")),
         Errno::NOSPC | Errno::DQUOT => CapabilityError::retriable("io.no-space", message("; make room")),

@@ -40,9 +40,9 @@ impl FileCeiling {
             return Err(format!("file path {text:?} lies in {}, which belongs to the hub", folder.display()));
         }
         match &self.roots {
-            Some(roots) if !roots.iter().any(|root| path.starts_with(root)) => {
-                Err(format!("file path {text:?} lies in none of the worker's roots; add its folder to capabilities.file.roots"))
-            }
+            Some(roots) if !roots.iter().any(|root| path.starts_with(root)) => Err(format!(
+                "file path {text:?} lies in none of the worker's roots; add its folder to capabilities.file.roots"
+            )),
             _ => Ok(path),
         }
     }

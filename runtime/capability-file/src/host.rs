@@ -173,7 +173,8 @@ fn list_folder(access: &Access, path: &str, pattern: &str) -> Result<Vec<FileInf
             continue;
         }
         if names.len() == ENTRIES_MAX {
-            let message = format!("{path} has more than {ENTRIES_MAX} entries that fit {pattern:?}: narrow the pattern");
+            let message =
+                format!("{path} has more than {ENTRIES_MAX} entries that fit {pattern:?}: narrow the pattern");
             return Err(CapabilityError::fatal("io.too-many-entries", message));
         }
         names.push(name);

@@ -66,7 +66,8 @@ impl Capability for FileCapability {
 
     fn prepare(&self, identity: &GuestIdentity, grants: &Grants) -> Result<Box<dyn Any + Send>, GrantError> {
         let granted = self.ceiling.allow(grants)?;
-        let access = Access::new(&identity.connector, granted, self.ceiling.roots.clone(), self.ceiling.forbidden.clone());
+        let access =
+            Access::new(&identity.connector, granted, self.ceiling.roots.clone(), self.ceiling.forbidden.clone());
         Ok(Box::new(Arc::new(access)))
     }
 }

@@ -3,7 +3,7 @@
 use crate::access::{Access, io_error};
 use crate::bindings::sluice::file::files::{Change, FileInfo, LineOptions, Lines, OversizedLine};
 use crate::lines::{self, Limits, ReadAt, Unfinished, read_lines};
-use arrow_array::{ArrayRef, BinaryArray, StringArray};
+use arrow_array::{Array, ArrayRef, BinaryArray, StringArray};
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field};
 use rustix::fd::OwnedFd;
@@ -24,6 +24,8 @@ pub struct Reader {
     access: Arc<Access>,
     /// Where the last call of `read-lines` began to find nothing new: an unfinished last line is no news.
     looked: Option<Looked>,
+    /// Of the lines read last: what a read takes beyond the lines that are asked for is read again.
+    typical_line_bytes: usize,
     unfinished: Option<Unfinished>,
 }
 
@@ -39,6 +41,8 @@ pub struct ReadLines {
     pub lines: Lines,
 }
 
+/// Until lines were read.
+const TYPICAL_LINE_BYTES: usize = 256;
 /// Between two looks at a file that does not change.
 const WAIT_FIRST: Duration = Duration::from_millis(2);
 const WAIT_LONGEST: Duration = Duration::from_millis(200);
@@ -59,7 +63,14 @@ impl Reader {
             Ok((file, access, path))
         })
         .await?;
-        Ok(Self { file: Arc::new(file), path, access, looked: None, unfinished: None })
+        Ok(Self {
+            file: Arc::new(file),
+            path,
+            access,
+            looked: None,
+            typical_line_bytes: TYPICAL_LINE_BYTES,
+            unfinished: None,
+        })
     }
 
     /// # Errors
@@ -79,10 +90,12 @@ impl Reader {
                 return Err(CapabilityError::fatal("file.encoding", message));
             }
         };
+        let lines_max = (options.max_lines as usize).max(1);
         let limits = Limits {
             line_bytes_max: options.max_line_bytes as usize,
-            lines_max: options.max_lines as usize,
-            read_bytes_max: options.max_bytes as usize,
+            lines_max,
+            read_bytes_max: (options.max_bytes as usize)
+                .min(lines_max.saturating_mul(self.typical_line_bytes.saturating_mul(9) / 8)),
         };
         let (file, unfinished) = (self.file.clone(), self.unfinished);
         let path = self.path.clone();
@@ -93,10 +106,15 @@ impl Reader {
             Ok((found, column))
         })
         .await?;
+        if let Some((_, values)) = &column {
+            self.typical_line_bytes = (found.position - position) as usize / values.len() + 1;
+        }
         self.unfinished = found.unfinished;
         self.looked = Some(Looked { position: found.position, to: found.looked_to });
         let oversized = std::mem::take(&mut found.oversized);
-        let oversized = oversized.into_iter().map(|lines::Oversized { position, size_bytes }| OversizedLine { position, size_bytes });
+        let oversized = oversized
+            .into_iter()
+            .map(|lines::Oversized { position, size_bytes }| OversizedLine { position, size_bytes });
         let batch = column.map(|(field, values)| ConnectBatch::builder(topic, &field, values).build());
         let batch = batch.transpose().map_err(|error| CapabilityError::fatal("file.batch", error.to_string()))?;
         Ok(ReadLines { batch, lines: Lines { batch: None, position: found.position, oversized: oversized.collect() } })
@@ -111,7 +129,8 @@ impl Reader {
             let mut bytes = Vec::with_capacity(wanted.min(1 << 20));
             while bytes.len() < wanted {
                 let missing = (wanted - bytes.len()).min(1 << 20);
-                let read = Descriptor(&file).read_at(&mut bytes, missing, position + bytes.len() as u64);
+                let at = position + bytes.len() as u64;
+                let read = Descriptor(&file).read_at(&mut bytes, missing, at);
                 if read.map_err(|error| io_error("read", Path::new(&path), errno_of(&error)))? == 0 {
                     break;
                 }
