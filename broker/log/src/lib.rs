@@ -2,6 +2,7 @@
 
 mod block;
 mod config;
+mod datadir;
 mod error;
 mod fail;
 mod files;
@@ -19,6 +20,7 @@ mod wal;
 mod writer;
 
 pub use config::{Durability, LogOptions, MAX_MESSAGE_BYTES_DEFAULT};
+pub use datadir::DataDir;
 pub use error::{LogAppendError, LogReadError, OpenError, TopicError};
 pub use fail::{Clock, FailPoints, SystemClock};
 pub use index::Damage;

@@ -274,6 +274,11 @@ impl Log {
     }
 
     #[must_use]
+    pub fn topic_id(&self, name: &str) -> Option<TopicId> {
+        self.shared.topics.read().named(name).map(|topic| topic.info.id)
+    }
+
+    #[must_use]
     pub fn topic(&self, name: &str) -> Option<TopicInfo> {
         self.shared.topics.read().named(name).map(|topic| topic.info.clone())
     }
