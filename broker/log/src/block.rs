@@ -36,6 +36,8 @@ pub(crate) const PAYLOAD_BYTES_TARGET: usize = 256 << 10;
 /// No block is larger: a corrupt length must not allocate more than this.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
 pub(crate) const ALIGNMENT: usize = 8;
+/// In a cover's `part`: the range was compacted, not only moved.
+pub(crate) const COVER_COMPACTED: u32 = 1;
 const MAGIC: u32 = u32::from_le_bytes(*b"SLB1");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// When an append is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +27,10 @@ pub struct LogOptions {
     pub group_bytes_max: usize,
     /// Files kept open for reading.
     pub open_files_max: usize,
+    /// Compaction of a partition waits until this much of it is dirty.
+    pub dirty_bytes_min: u64,
+    /// How often retention looks; `None`: only when [`crate::Log::housekeep`] is called.
+    pub housekeeping_interval: Option<Duration>,
 }
 
 impl Default for LogOptions {
@@ -37,6 +42,8 @@ impl Default for LogOptions {
             queue_bytes_max: 16 << 20,
             group_bytes_max: 4 << 20,
             open_files_max: 64,
+            dirty_bytes_min: 1 << 20,
+            housekeeping_interval: Some(Duration::from_secs(60)),
         }
     }
 }

@@ -13,6 +13,8 @@ pub(crate) struct FileInfo {
     pub size_bytes: u64,
     /// Nothing is appended to it any more.
     pub sealed: bool,
+    /// Something in it cannot be read: it is never rewritten.
+    pub damaged: bool,
 }
 
 pub(crate) struct FileTable {
@@ -40,14 +42,14 @@ impl FileTable {
 
     pub(crate) fn begin(&self, number: u64, file: Arc<dyn StorageFile>, size_bytes: u64) {
         self.open.put(number, file);
-        self.table.lock().files.insert(number, FileInfo { kind: FileKind::Log, size_bytes, sealed: false });
+        self.table.lock().files.insert(number, FileInfo { kind: FileKind::Log, size_bytes, sealed: false, damaged: false });
     }
 
     /// A file that is there already.
     pub(crate) fn add_sealed(&self, number: u64, kind: FileKind, size_bytes: u64) {
         let mut table = self.table.lock();
         table.last_number = table.last_number.max(number);
-        table.files.insert(number, FileInfo { kind, size_bytes, sealed: true });
+        table.files.insert(number, FileInfo { kind, size_bytes, sealed: true, damaged: false });
     }
 
     pub(crate) fn grow(&self, number: u64, bytes: u64) {
@@ -59,6 +61,12 @@ impl FileTable {
     pub(crate) fn seal(&self, number: u64) {
         if let Some(info) = self.table.lock().files.get_mut(&number) {
             info.sealed = true;
+        }
+    }
+
+    pub(crate) fn mark_damaged(&self, number: u64) {
+        if let Some(info) = self.table.lock().files.get_mut(&number) {
+            info.damaged = true;
         }
     }
 

@@ -31,8 +31,12 @@ impl Chunk {
         Self { file, base_offset, end_offset, max_timestamp: i64::MIN, size_bytes: 0, runs: Vec::new() }
     }
 
+    fn is(&self, other: &Self) -> bool {
+        (self.file, self.base_offset, self.end_offset) == (other.file, other.base_offset, other.end_offset)
+    }
+
     pub(crate) fn push(&mut self, run: Run, end_offset: i64) {
-        self.end_offset = end_offset;
+        self.end_offset = self.end_offset.max(end_offset);
         self.max_timestamp = self.max_timestamp.max(run.max_timestamp);
         self.size_bytes += u64::from(run.size_bytes);
         if let Some(last) = self.runs.last_mut()
@@ -88,29 +92,44 @@ impl PartitionState {
         self.chunks.back_mut().expect("pushed above")
     }
 
-    /// Where the records from `offset` on lie, enough for `bytes_max` and at least one run.
-    pub(crate) fn locate(&self, offset: i64, bytes_max: usize) -> Vec<Location> {
+    /// Where the records from `offset` on lie, enough for `bytes_max`, and one past the last offset that these runs
+    /// stand for; `None` when there are none from `offset` on.
+    pub(crate) fn locate(&self, offset: i64, bytes_max: usize) -> (Vec<Location>, Option<i64>) {
         let first = self.chunks.partition_point(|chunk| chunk.end_offset <= offset);
         let mut found = Vec::new();
+        let mut covered_to = None;
         let mut bytes = 0usize;
         for chunk in self.chunks.iter().skip(first) {
             let from = chunk.runs.partition_point(|run| run.base_offset <= offset).saturating_sub(1);
             for run in &chunk.runs[from..] {
-                if bytes >= bytes_max && found.len() > 1 {
-                    return found;
+                if bytes >= bytes_max {
+                    return (found, Some(run.base_offset));
                 }
                 found.push(Location { file: chunk.file, run: *run });
                 bytes += run.size_bytes as usize;
             }
+            covered_to = Some(chunk.end_offset);
         }
-        found
+        (found, covered_to)
     }
 
-    /// The first runs that hold a timestamp at or after `timestamp_ms`.
+    /// Where to begin to look for a timestamp at or after `timestamp_ms`.
     pub(crate) fn locate_time(&self, timestamp_ms: i64) -> Option<i64> {
         let chunk = self.chunks.iter().find(|chunk| chunk.max_timestamp >= timestamp_ms)?;
         let run = chunk.runs.iter().find(|run| run.max_timestamp >= timestamp_ms)?;
         Some(run.base_offset.max(self.log_start_offset))
+    }
+
+    /// Puts `new` where the chunks stood that it was made of. `false`: they are not there any more.
+    pub(crate) fn replace(&mut self, old: &[Chunk], new: Chunk) -> bool {
+        let Some(first) = old.first() else { return false };
+        let Some(at) = self.chunks.iter().position(|chunk| chunk.is(first)) else { return false };
+        let unchanged = old.iter().enumerate().all(|(i, chunk)| self.chunks.get(at + i).is_some_and(|c| c.is(chunk)));
+        if unchanged {
+            self.chunks.drain(at..at + old.len());
+            self.chunks.insert(at, new);
+        }
+        unchanged
     }
 
     pub(crate) fn damage_at(&self, offset: i64) -> Option<&Damage> {

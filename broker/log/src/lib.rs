@@ -1,6 +1,7 @@
 //! The write-ahead log: append, recovery, retention, compaction.
 
 mod block;
+mod cleaner;
 mod config;
 mod datadir;
 mod error;

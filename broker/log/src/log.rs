@@ -12,11 +12,13 @@ use crate::recovery::RecoveryReport;
 use crate::storage::Storage;
 use crate::topics::{Partition, Topic, TopicInfo, TopicTable};
 use crate::writer::{Group, Writer};
-use crate::{TopicId, housekeeping::Housekeeping, open};
+use crate::housekeeping::{self, Housekeeping};
+use crate::{TopicId, open};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use sluice_protocol::batches;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
@@ -50,6 +52,9 @@ pub(crate) struct Shared {
     pub metadata: Topic,
     pub files: FileTable,
     pub housekeeping: Housekeeping,
+    pub epoch: u32,
+    /// The last append known durable, for files that the cleaner writes.
+    pub durable: AtomicU64,
 }
 
 /// Records for one partition of an append.
@@ -98,6 +103,8 @@ impl Log {
             metadata: opened.metadata,
             files,
             housekeeping: Housekeeping::default(),
+            epoch: opened.epoch,
+            durable: AtomicU64::new(opened.sequence),
         });
         let writer = Writer {
             shared: shared.clone(),
@@ -105,7 +112,6 @@ impl Log {
             sequence: opened.sequence,
             written: opened.sequence,
             durable: opened.sequence,
-            epoch: opened.epoch,
             group: Group::default(),
             unsynced_bytes: 0,
             mark_due: false,
@@ -119,6 +125,11 @@ impl Log {
         };
         let writer = spawn("log-writer", Box::new(move || writer.run()))?;
         let log = Self { shared, threads: Mutex::new(vec![writer]) };
+        if let Some(interval) = log.shared.options.housekeeping_interval {
+            let shared = log.shared.clone();
+            let housekeeper = spawn("log-housekeeping", Box::new(move || housekeeping::run(&shared, interval)))?;
+            log.threads.lock().push(housekeeper);
+        }
         if !opened.moved.is_empty() {
             let failed = |error: LogAppendError| OpenError::Io {
                 action: "record the recovery in",
@@ -308,6 +319,12 @@ impl Log {
         outcome.recv().unwrap_or(Err(LogAppendError::Closed)).map(drop)
     }
 
+    /// One round of retention, compaction and removal of files that hold nothing any more. The log's own thread does
+    /// this by itself unless it was opened without.
+    pub fn housekeep(&self) {
+        housekeeping::round(&self.shared);
+    }
+
     /// Bytes of all log files.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
@@ -316,8 +333,8 @@ impl Log {
 
     /// Finishes what waits, syncs and writes the last mark. Appends are refused from now on.
     pub fn close(&self) {
-        self.shared.queue.close(LogAppendError::Closed);
         self.shared.housekeeping.stop();
+        self.shared.queue.close(LogAppendError::Closed);
         for thread in self.threads.lock().drain(..) {
             // A panicking writer has poisoned the queue already.
             let _ = thread.join();
@@ -356,7 +373,7 @@ impl Shared {
         }
         if let Some(gone) = topics.remove(topic.info.id) {
             for partition in &gone.partitions {
-                partition.deleted.store(true, std::sync::atomic::Ordering::Release);
+                partition.deleted.store(true, Ordering::Release);
             }
         }
         drop(topics);

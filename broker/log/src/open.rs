@@ -1,6 +1,6 @@
 //! From the files to the index: which blocks count, which partitions they belong to, where everyone begins and ends.
 
-use crate::block::{Block, Kind};
+use crate::block::{Block, COVER_COMPACTED, Kind};
 use crate::config::Durability;
 use crate::files::FileTable;
 use crate::index::{Chunk, Damage, PartitionState, Run};
@@ -91,6 +91,9 @@ impl Assembly {
         files.add_sealed(number, kind, scan.size_bytes);
         if scan.size_bytes == 0 {
             files.remove(number);
+        }
+        if !scan.damaged.is_empty() {
+            files.mark_damaged(number);
         }
         self.add_scan(number, kind, scan);
         Ok(())
@@ -241,7 +244,9 @@ impl PartitionState {
         let mut chunk = Chunk::new(file, range.start);
         chunk.end_offset = range.end;
         self.chunks.insert(at, chunk);
-        self.cleaned_to = self.cleaned_to.max(range.end);
+        if cover.part == COVER_COMPACTED {
+            self.cleaned_to = self.cleaned_to.max(range.end);
+        }
     }
 
     fn add_block(&mut self, file: u64, block: &Block) {
@@ -251,9 +256,10 @@ impl PartitionState {
             size_bytes: block.size_bytes() as u32,
             max_timestamp: block.max_timestamp,
         };
-        if let Some(chunk) = self.chunks.iter_mut().find(|chunk| chunk.file == file) {
-            let end_offset = chunk.end_offset.max(block.end_offset());
-            chunk.push(run, end_offset);
+        // A cleaned file may hold several stretches of a partition; each begins with a cover.
+        let covered = |chunk: &&mut Chunk| chunk.file == file && block.end_offset() <= chunk.end_offset;
+        if let Some(chunk) = self.chunks.iter_mut().find(covered) {
+            chunk.push(run, block.end_offset());
         } else if block.base_offset >= self.chunks.back().map_or(0, |chunk| chunk.end_offset) {
             self.tail_chunk(file, block.base_offset).push(run, block.end_offset());
         }
@@ -264,14 +270,12 @@ impl PartitionState {
 impl Partition {
     fn set_bounds(&self, bounds: Option<(i64, i64)>) {
         let mut state = self.state.write();
-        let first = state.chunks.front().map(|chunk| chunk.base_offset);
         if let Some((log_start_offset, next_offset_min)) = bounds {
             state.log_start_offset = log_start_offset;
             state.high_watermark = state.high_watermark.max(next_offset_min).max(log_start_offset);
         }
         let start = state.log_start_offset;
         state.chunks.retain(|chunk| chunk.end_offset > start);
-        let _ = first;
         self.next_offset.store(state.high_watermark, Ordering::Relaxed);
     }
 }

@@ -30,7 +30,6 @@ pub(crate) struct Writer {
     pub written: u64,
     /// The last append known durable.
     pub durable: u64,
-    pub epoch: u32,
     pub group: Group,
     pub unsynced_bytes: u64,
     /// The newest durable mark on disk is older than `durable`.
@@ -170,7 +169,7 @@ impl Writer {
                     position: 0,
                     topic: part.partition.topic,
                     partition: part.partition.index,
-                    leader_epoch: self.epoch as i32,
+                    leader_epoch: self.shared.epoch as i32,
                     base_offset: part.partition.next_offset.load(Ordering::Relaxed),
                     span: block.span,
                     part: number,
@@ -341,6 +340,7 @@ impl Writer {
         self.unsynced_bytes = 0;
         self.mark_due = self.durable != self.sequence;
         self.durable = self.sequence;
+        self.shared.durable.store(self.durable, Ordering::Release);
         Ok(())
     }
 
@@ -444,7 +444,7 @@ impl Writer {
         let number = shared.files.next_number();
         let header = FileHeader {
             file: number,
-            epoch: self.epoch,
+            epoch: self.shared.epoch,
             durability: shared.options.durability,
             created_ms: shared.clock.now_ms(),
             sequence: self.sequence,
@@ -478,7 +478,7 @@ impl Writer {
             position: tail.position as u32,
             topic: METADATA_TOPIC,
             partition: -1,
-            leader_epoch: self.epoch as i32,
+            leader_epoch: self.shared.epoch as i32,
             base_offset: 0,
             span: 0,
             part: 0,
