@@ -15,6 +15,7 @@ mod prepare;
 mod queue;
 mod read;
 mod recovery;
+pub mod sim;
 mod storage;
 mod topics;
 mod wal;
