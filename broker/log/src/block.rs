@@ -142,6 +142,22 @@ impl Block {
         })
     }
 
+    /// What the header was before one of its bits flipped, when that explains it: a CRC-32C finds the bit.
+    pub(crate) fn parse_with_one_bit_flipped(bytes: &[u8]) -> Option<Self> {
+        let mut header: [u8; HEADER_BYTES] = *bytes.first_chunk()?;
+        if header.iter().all(|byte| *byte == 0) {
+            return None;
+        }
+        for bit in 0..HEADER_BYTES * 8 {
+            header[bit / 8] ^= 1 << (bit % 8);
+            if let Some(block) = Self::parse(&header) {
+                return Some(block);
+            }
+            header[bit / 8] ^= 1 << (bit % 8);
+        }
+        None
+    }
+
     /// Whether this block belongs where it was found.
     pub(crate) fn lies_at(&self, file: u64, position: u64) -> bool {
         self.file == file && u64::from(self.position) == position
@@ -203,6 +219,7 @@ mod tests {
             let mut bad = good;
             bad[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Block::parse(&bad), None, "bit {bit}");
+            assert_eq!(Block::parse_with_one_bit_flipped(&bad), Some(sample()), "bit {bit}");
         }
     }
 }

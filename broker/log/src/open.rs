@@ -1,6 +1,6 @@
 //! From the files to the index: which blocks count, which partitions they belong to, where everyone begins and ends.
 
-use crate::block::{Block, COVER_COMPACTED, Kind};
+use crate::block::{Block, COVER_COMPACTED, HEADER_BYTES, Kind};
 use crate::config::Durability;
 use crate::files::FileTable;
 use crate::index::{Chunk, Damage, PartitionState, Run};
@@ -10,7 +10,7 @@ use crate::topics::{METADATA_COPIES, METADATA_TOPIC, MetadataRecord, Partition, 
 use crate::wal::{FileKind, parse_file_name};
 use crate::writer::UNSYNCED_BYTES_MAX;
 use crate::{OpenError, TopicId, read};
-use sluice_protocol::{RecordBatchRef, batches};
+use sluice_protocol::{BATCH_OVERHEAD_BYTES, RecordBatchRef, batches};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -141,7 +141,7 @@ impl Assembly {
         let records = read_metadata(files, &metadata)?;
         let unclean = !self.report.torn.is_empty() || !self.report.damaged.is_empty();
         let unsynced = self.durability == Some(Durability::Os) && !self.ends_with_mark;
-        self.report.clean = !unclean && self.ends_with_mark;
+        self.report.clean = !unclean;
         let mut topics = TopicTable::default();
         let mut bounds = HashMap::new();
         for record in records {
@@ -188,7 +188,9 @@ impl Assembly {
         let mut all_by = if unsynced { UNSYNCED_BYTES_MAX / RECORD_BYTES_MIN } else { 0 };
         let mut ends: HashMap<(TopicId, i32), i64> = HashMap::new();
         for torn in &self.report.torn {
-            all_by = all_by.max(if torn.unreadable { torn.size_bytes / RECORD_BYTES_MIN + 1 } else { 0 });
+            // Too short for a block with a record in it: a mark that was not synced, as after most crashes.
+            let records_fit = torn.unreadable && torn.size_bytes as usize > HEADER_BYTES + BATCH_OVERHEAD_BYTES;
+            all_by = all_by.max(if records_fit { torn.size_bytes / RECORD_BYTES_MIN } else { 0 });
             for lost in &torn.offsets {
                 let end = ends.entry((lost.topic, lost.partition)).or_default();
                 *end = lost.end_offset.max(*end);

@@ -16,7 +16,7 @@ use std::ops::Range;
 /// What opening found out of the ordinary.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecoveryReport {
-    /// The log was closed in order, and nothing was amiss.
+    /// Nothing was torn and nothing damaged.
     pub clean: bool,
     pub torn: Vec<TornTail>,
     pub damaged: Vec<DamagedBlock>,
@@ -143,6 +143,14 @@ fn next_item(reader: &mut Reader<'_>, number: u64, position: u64) -> io::Result<
         let fits = payload_at + payload_bytes as u64 <= reader.size;
         let whole = fits && block.payload_is_whole(reader.get(payload_at, payload_bytes)?);
         return Ok(if whole { Item::Good(block) } else { Item::BadPayload(block) });
+    }
+    if position + HEADER_BYTES as u64 <= reader.size
+        && let Some(block) = Block::parse_with_one_bit_flipped(reader.get(position, HEADER_BYTES)?)
+        && block.lies_at(number, position)
+        && position + block.size_bytes() as u64 <= reader.size
+    {
+        // Whose it was is known again, and that is all that this is for: the block counts as damaged.
+        return Ok(Item::BadPayload(block));
     }
     let mut next = position + ALIGNMENT as u64;
     while next < reader.size && header_at(reader, number, next)?.is_none() {
