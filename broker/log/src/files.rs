@@ -42,7 +42,10 @@ impl FileTable {
 
     pub(crate) fn begin(&self, number: u64, file: Arc<dyn StorageFile>, size_bytes: u64) {
         self.open.put(number, file);
-        self.table.lock().files.insert(number, FileInfo { kind: FileKind::Log, size_bytes, sealed: false, damaged: false });
+        self.table
+            .lock()
+            .files
+            .insert(number, FileInfo { kind: FileKind::Log, size_bytes, sealed: false, damaged: false });
     }
 
     /// A file that is there already.

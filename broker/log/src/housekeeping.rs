@@ -194,7 +194,8 @@ fn compaction_jobs(shared: &Shared) -> Vec<Job> {
     for (_, ratio, tombstones_ms, partition) in partitions(shared).into_iter().filter(|(compact, ..)| *compact) {
         let (chunks, clean_count) = {
             let state = partition.state.read();
-            let chunks: Vec<Chunk> = if state.damage.is_empty() { sealed_prefix(&state.chunks, &files) } else { vec![] };
+            let chunks: Vec<Chunk> =
+                if state.damage.is_empty() { sealed_prefix(&state.chunks, &files) } else { vec![] };
             let clean_count = chunks.iter().filter(|chunk| chunk.end_offset <= state.cleaned_to).count();
             (chunks, clean_count)
         };

@@ -4,6 +4,7 @@ use crate::config::{LogOptions, check_topic_name};
 use crate::error::{LogAppendError, LogReadError, OpenError, TopicError};
 use crate::fail::{Clock, FailPoints};
 use crate::files::FileTable;
+use crate::housekeeping::{self, Housekeeping};
 use crate::index::Damage;
 use crate::prepare::prepare;
 use crate::queue::{AppendChain, Command, Done, Queue, TopicChange};
@@ -12,7 +13,6 @@ use crate::recovery::RecoveryReport;
 use crate::storage::Storage;
 use crate::topics::{Partition, Topic, TopicInfo, TopicTable};
 use crate::writer::{Group, Writer};
-use crate::housekeeping::{self, Housekeeping};
 use crate::{TopicId, open};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -149,12 +149,7 @@ impl Log {
     ///
     /// # Errors
     /// Nothing of it will land: [`LogAppendError`]; `done` is then not called.
-    pub fn append(
-        &self,
-        parts: &[LogPart],
-        chain: Option<&AppendChain>,
-        done: Done,
-    ) -> Result<(), LogAppendError> {
+    pub fn append(&self, parts: &[LogPart], chain: Option<&AppendChain>, done: Done) -> Result<(), LogAppendError> {
         let parts = {
             let topics = self.shared.topics.read();
             let find = |(number, part): (usize, &LogPart)| {
@@ -184,13 +179,7 @@ impl Log {
     ///
     /// # Errors
     /// [`LogReadError`].
-    pub fn read(
-        &self,
-        topic: TopicId,
-        partition: i32,
-        offset: i64,
-        bytes_max: usize,
-    ) -> Result<LogRead, LogReadError> {
+    pub fn read(&self, topic: TopicId, partition: i32, offset: i64, bytes_max: usize) -> Result<LogRead, LogReadError> {
         read::read(&self.shared.files, &*self.partition(topic, partition)?, offset, bytes_max)
     }
 
