@@ -2,7 +2,7 @@
 
 mod support;
 
-use sluice_connect_api::{PluginFactory, PluginRegistry};
+use sluice_connect_api::PluginRegistry;
 use sluice_plugin_host::{LoadError, PluginFolder};
 use std::fs;
 use std::sync::Arc;
@@ -42,7 +42,8 @@ async fn another_abi_version_is_refused_and_named() {
     let mut bytes = component("example-hostile");
     let at = find(&bytes, b"sluice:connector/").collect::<Vec<_>>();
     for start in at {
-        if let Some(version) = find(&bytes[start..start + 60], b"@0.1.0").next() {
+        let version = find(&bytes[start..start + 60], b"@0.1.0").next();
+        if let Some(version) = version {
             bytes[start + version..start + version + 6].copy_from_slice(b"@0.2.0");
         }
     }
