@@ -176,11 +176,12 @@ async fn offsets_are_altered_only_in_kafkas_form() {
     let connector = plugin.connector(&connector_context(&config)).await.unwrap();
     let partition = SourcePartition::parse(r#"{"filename":"f"}"#).unwrap();
     let offset = |json: &str| Some(serde_json::from_str(json).unwrap());
-    let good = connector.alter_offsets(&config, &[(partition.clone(), offset(r#"{"position":5}"#))]);
-    assert!(good.await.unwrap());
+    let good = [(partition.clone(), offset(r#"{"position":5}"#))];
+    assert!(connector.alter_offsets(&config, &good).await.unwrap());
     assert!(connector.alter_offsets(&config, &[(partition.clone(), None)]).await.unwrap());
-    let bad = connector.alter_offsets(&config, &[(partition, offset(r#"{"position":"x"}"#))]);
-    assert!(bad.await.unwrap_err().details.message.contains("position"));
+    let bad = [(partition, offset(r#"{"position":"x"}"#))];
+    let error = connector.alter_offsets(&config, &bad).await.unwrap_err();
+    assert!(error.details.message.contains("position"));
 }
 
 fn delivery(batch: &ConnectBatch) -> Delivery {
