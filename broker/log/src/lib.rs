@@ -15,6 +15,7 @@ mod prepare;
 mod queue;
 mod read;
 mod recovery;
+mod sidecar;
 pub mod sim;
 mod storage;
 mod topics;

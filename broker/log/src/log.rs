@@ -8,7 +8,8 @@ use crate::index::Damage;
 use crate::prepare::prepare;
 use crate::queue::{AppendChain, Command, Done, Queue, TopicChange};
 use crate::read::{self, LogRead};
-use crate::recovery::RecoveryReport;
+use crate::recovery::{self, DamagedBlock, RecoveryReport};
+use crate::wal::file_name;
 use crate::storage::Storage;
 use crate::topics::{Partition, Topic, TopicInfo, TopicTable};
 use crate::writer::{Group, Writer};
@@ -309,6 +310,29 @@ impl Log {
             }
         };
         Some(topic.partitions.iter().map(describe).collect())
+    }
+
+    /// Reads every sealed file and compares all of it with its checksums.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] for a file that cannot be read.
+    pub fn verify(&self) -> Result<Vec<DamagedBlock>, OpenError> {
+        let mut damaged = Vec::new();
+        for (number, info) in self.shared.files.list().into_iter().filter(|(_, info)| info.sealed) {
+            let name = file_name(number, info.kind);
+            let failed = |source| OpenError::Io { action: "open", name: name.clone(), source };
+            let file = match self.shared.files.open(number) {
+                // Removed meanwhile.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                opened => opened.map_err(failed)?,
+            };
+            let found = recovery::scan(&*file, &name, number, info.header.sequence, false)?.damaged;
+            if !found.is_empty() {
+                self.shared.files.change(number, |info| info.damaged = true);
+            }
+            damaged.extend(found);
+        }
+        Ok(damaged)
     }
 
     /// Closes the file that is being written and begins another with the next append.
