@@ -1,7 +1,8 @@
 //! How answers look: tables for people, JSON for scripts.
 
 use crate::args::Output;
-use comfy_table::{Table, presets};
+use comfy_table::Table;
+use comfy_table::presets;
 use serde_json::Value;
 
 /// Prints `json` as it is, or a table made of it.
@@ -9,10 +10,7 @@ pub fn print(output: Output, json: &Value, table: impl FnOnce(&Value) -> Table) 
     match output {
         Output::Json => println!("{json:#}"),
         Output::Table => {
-            // Blanks at the ends of lines help nobody.
-            for line in table(json).to_string().lines() {
-                println!("{}", line.trim_end());
-            }
+            println!("{}", table(json).trim_fmt());
         }
     }
 }
@@ -20,7 +18,7 @@ pub fn print(output: Output, json: &Value, table: impl FnOnce(&Value) -> Table) 
 /// An empty table with this head.
 pub fn table(head: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(head.iter().map(|name| name.to_uppercase()));
+    table.load_style(presets::NOTHING).set_header(head.iter().map(|name| name.to_uppercase()).collect::<Vec<_>>());
     table
 }
 

@@ -299,7 +299,14 @@ fn flatten(prefix: &str, value: &toml::Value, pairs: &mut BTreeMap<String, Strin
 }
 
 fn text_of(value: &toml::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Float(number) => number.to_string(),
+        toml::Value::Boolean(flag) => flag.to_string(),
+        toml::Value::Datetime(time) => time.to_string(),
+        toml::Value::Array(_) | toml::Value::Table(_) => String::new(),
+    }
 }
 
 fn list(text: &str) -> Vec<String> {
