@@ -11,9 +11,9 @@ use tokio::time::Instant;
 impl Consumer for Inner {
     async fn fetch(&self, partitions: &[FetchPartition], max_wait: Duration) -> Fetched {
         let deadline = Instant::now() + max_wait;
-        let known = partitions.iter().filter_map(|wanted| {
-            Some((self.log.topic_id(&wanted.partition.topic)?, wanted.partition.partition))
-        });
+        let known = partitions
+            .iter()
+            .filter_map(|wanted| Some((self.log.topic_id(&wanted.partition.topic)?, wanted.partition.partition)));
         // Registered before looking, so that nothing falls between the look and the wait.
         let waiting = self.waiters.register(known.collect());
         loop {
@@ -86,4 +86,3 @@ fn fetch_error(error: LogReadError, partition: &TopicPartition) -> FetchError {
         LogReadError::Io(error) => FetchError::Unavailable { reason: error.to_string() },
     }
 }
-

@@ -123,9 +123,7 @@ fn resolve(inner: &Inner, append: &Append) -> Result<Vec<LogPart>, AppendError> 
 
 /// The log's error with the partition's name instead of its number in the append.
 pub(crate) fn append_error(error: LogAppendError, names: &[TopicPartition]) -> AppendError {
-    let name = |part: usize| {
-        names.get(part).cloned().unwrap_or_else(|| TopicPartition::new(groups::OFFSETS_TOPIC, 0))
-    };
+    let name = |part: usize| names.get(part).cloned().unwrap_or_else(|| TopicPartition::new(groups::OFFSETS_TOPIC, 0));
     match error {
         LogAppendError::UnknownPartition { part } => AppendError::UnknownTopicOrPartition { partition: name(part) },
         LogAppendError::TooLarge { part, size_bytes, limit_bytes } => {

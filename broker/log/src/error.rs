@@ -8,7 +8,9 @@ pub enum OpenError {
     Io { action: &'static str, name: String, source: std::io::Error },
     #[error("data directory {dir} is in use by process {pid}; stop it or choose another --data-dir")]
     Locked { dir: String, pid: String },
-    #[error("data directory {dir} was written by a newer version (format {found}, this build reads up to {known}); upgrade")]
+    #[error(
+        "data directory {dir} was written by a newer version (format {found}, this build reads up to {known}); upgrade"
+    )]
     NewerFormat { dir: String, found: u32, known: u32 },
     #[error("{name} in the data directory is damaged: {reason}; restore it from a backup")]
     Damaged { name: String, reason: String },

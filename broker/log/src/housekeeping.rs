@@ -10,14 +10,13 @@
 //! Only sealed files are touched. A partition with damage is left as it is.
 
 use crate::cleaner::{CleanError, CleanFile, Job, Latest};
-use crate::error::{LogAppendError, LogReadError};
+use crate::error::LogAppendError;
 use crate::fail::FailPoints;
 use crate::files::FileInfo;
 use crate::index::Chunk;
 use crate::log::Shared;
 use crate::queue::{Command, Done};
 use crate::topics::{MetadataRecord, Partition, Topic};
-use crate::sidecar::{Cover, IndexedChunk, Sidecar, sidecar_name};
 use crate::wal::{FileHeader, FileKind, file_name, temporary_name};
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -85,7 +84,6 @@ pub(crate) fn round(shared: &Shared) {
     retain(shared);
     clean(shared);
     remove_dead_files(shared);
-    write_sidecars(shared);
 }
 
 // ---- retention
@@ -196,7 +194,8 @@ fn compaction_jobs(shared: &Shared) -> Vec<Job> {
     for (_, ratio, tombstones_ms, partition) in partitions(shared).into_iter().filter(|(compact, ..)| *compact) {
         let (chunks, clean_count) = {
             let state = partition.state.read();
-            let chunks: Vec<Chunk> = if state.damage.is_empty() { sealed_prefix(&state.chunks, &files) } else { vec![] };
+            let chunks: Vec<Chunk> =
+                if state.damage.is_empty() { sealed_prefix(&state.chunks, &files) } else { vec![] };
             let clean_count = chunks.iter().filter(|chunk| chunk.end_offset <= state.cleaned_to).count();
             (chunks, clean_count)
         };
@@ -212,7 +211,7 @@ fn compaction_jobs(shared: &Shared) -> Vec<Job> {
                 chunks.truncate(clean_count + covered);
                 jobs.push(Job { partition, chunks, latest });
             }
-            Err(error) => report(shared, &partition, &error),
+            Err(error) => report(&partition, &error),
         }
     }
     jobs
@@ -299,7 +298,7 @@ fn clean_file(shared: &Shared, jobs: &mut impl Iterator<Item = Job>) -> Result<(
             Ok(chunk) => done.push((job, chunk)),
             // What cannot be read stays where it is; the half-written file is thrown away with the rest of the round.
             Err(error) => {
-                report(shared, &job.partition, &error);
+                report(&job.partition, &error);
                 let _ = shared.storage.remove(&temporary);
                 return Err(error);
             }
@@ -310,34 +309,18 @@ fn clean_file(shared: &Shared, jobs: &mut impl Iterator<Item = Job>) -> Result<(
     shared.storage.rename(&temporary, &name)?;
     shared.storage.sync_dir()?;
     shared.fail_points.pass(FailPoints::CLEAN_AFTER_RENAME);
-    let info = FileInfo {
-        kind: FileKind::Cleaned,
-        size_bytes,
-        sealed: true,
-        damaged: false,
-        header,
-        sequence: header.sequence,
-        ends_with_mark: false,
-        indexed: false,
-    };
-    shared.files.add(number, info);
+    shared.files.add_sealed(number, FileKind::Cleaned, size_bytes);
     for (job, chunk) in done {
         let end_offset = chunk.end_offset;
         let mut state = job.partition.state.write();
-        let compacted = job.latest.is_some();
-        if state.replace(&job.chunks, chunk) && compacted {
+        if state.replace(&job.chunks, chunk) && job.latest.is_some() {
             state.cleaned_to = state.cleaned_to.max(end_offset);
         }
     }
     Ok(())
 }
 
-fn report(shared: &Shared, partition: &Partition, error: &CleanError) {
-    if let CleanError::Read { file, source: LogReadError::Corrupt { .. } } = error {
-        // It is left as it is from now on, so that what is damaged stays there to be looked at.
-        shared.files.change(*file, |info| info.damaged = true);
-        shared.housekeeping.wake();
-    }
+fn report(partition: &Partition, error: &CleanError) {
     let source = std::error::Error::source(error).map(ToString::to_string);
     tracing::warn!(topic = ?partition.topic, partition = partition.index, %error, source, "a partition cannot be cleaned");
 }
@@ -361,64 +344,9 @@ fn remove_dead_files(shared: &Shared) {
     let removed: io::Result<()> = dead.iter().try_for_each(|(number, kind)| {
         shared.storage.remove(&file_name(*number, *kind))?;
         shared.files.remove(*number);
-        match shared.storage.remove(&sidecar_name(*number)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        Ok(())
     });
     if let Err(error) = removed.and_then(|()| shared.storage.sync_dir()) {
         tracing::warn!(%error, "files that hold nothing any more could not be removed");
     }
-}
-
-// ---- indexes
-
-/// Writes the index of every sealed file that has none. What fails is only slower at the next start.
-pub(crate) fn write_sidecars(shared: &Shared) {
-    let due: BTreeMap<u64, FileInfo> = shared
-        .files
-        .list()
-        .into_iter()
-        .filter(|(_, file)| file.sealed && !file.damaged && !file.indexed)
-        .collect();
-    if due.is_empty() {
-        return;
-    }
-    let mut chunks: HashMap<u64, Vec<IndexedChunk>> = HashMap::new();
-    for (.., partition) in partitions(shared) {
-        let state = partition.state.read();
-        for chunk in state.chunks.iter() {
-            let Some(file) = due.get(&chunk.file) else { continue };
-            let cover = match file.kind {
-                FileKind::Log => Cover::None,
-                FileKind::Cleaned if chunk.end_offset <= state.cleaned_to => Cover::Compacted,
-                FileKind::Cleaned => Cover::Moved,
-            };
-            let (topic, partition, chunk) = (partition.topic, partition.index, chunk.clone());
-            chunks.entry(chunk.file).or_default().push(IndexedChunk { topic, partition, cover, chunk });
-        }
-    }
-    for (number, file) in due {
-        let sidecar = Sidecar {
-            size_bytes: file.size_bytes,
-            sequence: file.sequence,
-            ends_with_mark: file.ends_with_mark,
-            header: file.header,
-            chunks: chunks.remove(&number).unwrap_or_default(),
-        };
-        if let Err(error) = write_sidecar(shared, number, &sidecar.encode()) {
-            tracing::warn!(%error, file = number, "the index of a log file could not be written");
-            return;
-        }
-        shared.files.change(number, |info| info.indexed = true);
-    }
-}
-
-fn write_sidecar(shared: &Shared, number: u64, bytes: &[u8]) -> io::Result<()> {
-    let name = sidecar_name(number);
-    match shared.storage.remove(&name) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    shared.storage.create(&name)?.write_at(bytes, 0)
 }

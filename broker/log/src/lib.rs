@@ -15,7 +15,6 @@ mod prepare;
 mod queue;
 mod read;
 mod recovery;
-mod sidecar;
 pub mod sim;
 mod storage;
 mod topics;

@@ -4,16 +4,15 @@ use crate::config::{LogOptions, check_topic_name};
 use crate::error::{LogAppendError, LogReadError, OpenError, TopicError};
 use crate::fail::{Clock, FailPoints};
 use crate::files::FileTable;
+use crate::housekeeping::{self, Housekeeping};
 use crate::index::Damage;
 use crate::prepare::prepare;
 use crate::queue::{AppendChain, Command, Done, Queue, TopicChange};
 use crate::read::{self, LogRead};
-use crate::recovery::{self, DamagedBlock, RecoveryReport};
-use crate::wal::file_name;
+use crate::recovery::RecoveryReport;
 use crate::storage::Storage;
 use crate::topics::{Partition, Topic, TopicInfo, TopicTable};
 use crate::writer::{Group, Writer};
-use crate::housekeeping::{self, Housekeeping};
 use crate::{TopicId, open};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -150,12 +149,7 @@ impl Log {
     ///
     /// # Errors
     /// Nothing of it will land: [`LogAppendError`]; `done` is then not called.
-    pub fn append(
-        &self,
-        parts: &[LogPart],
-        chain: Option<&AppendChain>,
-        done: Done,
-    ) -> Result<(), LogAppendError> {
+    pub fn append(&self, parts: &[LogPart], chain: Option<&AppendChain>, done: Done) -> Result<(), LogAppendError> {
         let parts = {
             let topics = self.shared.topics.read();
             let find = |(number, part): (usize, &LogPart)| {
@@ -185,13 +179,7 @@ impl Log {
     ///
     /// # Errors
     /// [`LogReadError`].
-    pub fn read(
-        &self,
-        topic: TopicId,
-        partition: i32,
-        offset: i64,
-        bytes_max: usize,
-    ) -> Result<LogRead, LogReadError> {
+    pub fn read(&self, topic: TopicId, partition: i32, offset: i64, bytes_max: usize) -> Result<LogRead, LogReadError> {
         read::read(&self.shared.files, &*self.partition(topic, partition)?, offset, bytes_max)
     }
 
@@ -310,29 +298,6 @@ impl Log {
             }
         };
         Some(topic.partitions.iter().map(describe).collect())
-    }
-
-    /// Reads every sealed file and compares all of it with its checksums.
-    ///
-    /// # Errors
-    /// [`OpenError::Io`] for a file that cannot be read.
-    pub fn verify(&self) -> Result<Vec<DamagedBlock>, OpenError> {
-        let mut damaged = Vec::new();
-        for (number, info) in self.shared.files.list().into_iter().filter(|(_, info)| info.sealed) {
-            let name = file_name(number, info.kind);
-            let failed = |source| OpenError::Io { action: "open", name: name.clone(), source };
-            let file = match self.shared.files.open(number) {
-                // Removed meanwhile.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                opened => opened.map_err(failed)?,
-            };
-            let found = recovery::scan(&*file, &name, number, info.header.sequence, false)?.damaged;
-            if !found.is_empty() {
-                self.shared.files.change(number, |info| info.damaged = true);
-            }
-            damaged.extend(found);
-        }
-        Ok(damaged)
     }
 
     /// Closes the file that is being written and begins another with the next append.

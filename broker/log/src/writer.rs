@@ -10,7 +10,7 @@ use crate::queue::{Command, Done, PreparedPart, TopicChange, TopicDone};
 use crate::storage::StorageFile;
 use crate::topics::{METADATA_COPIES, METADATA_TOPIC, MetadataRecord, Partition, Topic, TopicInfo};
 use crate::wal::{FileHeader, FileKind, file_name};
-use crate::{TopicId, housekeeping, prepare};
+use crate::{TopicId, prepare};
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::sync::Arc;
@@ -434,18 +434,9 @@ impl Writer {
             return Err(error);
         }
         (self.durable, self.unsynced_bytes, self.mark_due) = (self.sequence, 0, false);
-        self.seal(tail, false);
+        self.shared.files.seal(tail.number);
         self.shared.housekeeping.wake();
         Ok(())
-    }
-
-    fn seal(&self, tail: &Tail, ends_with_mark: bool) {
-        self.shared.files.change(tail.number, |info| {
-            info.sealed = true;
-            info.size_bytes = tail.position;
-            info.sequence = self.sequence;
-            info.ends_with_mark = ends_with_mark;
-        });
     }
 
     fn begin_file(&mut self) -> io::Result<()> {
@@ -468,7 +459,7 @@ impl Writer {
             return Err(error);
         }
         shared.fail_points.pass(FailPoints::ROLL_AFTER_CREATE);
-        shared.files.begin(header, file.clone(), bytes.len() as u64);
+        shared.files.begin(number, file.clone(), bytes.len() as u64);
         self.file = Some(Tail { number, file, position: bytes.len() as u64, compacted_bytes: 0 });
         Ok(())
     }
@@ -511,13 +502,8 @@ impl Writer {
             self.write_mark();
             self.file.as_ref().map_or(Ok(()), |tail| tail.file.sync())
         });
-        match (synced, self.file.take()) {
-            (Err(error), _) => self.poison(&error),
-            (Ok(()), Some(tail)) => {
-                self.seal(&tail, true);
-                housekeeping::write_sidecars(&self.shared);
-            }
-            (Ok(()), None) => {}
+        if let Err(error) = synced {
+            self.poison(&error);
         }
     }
 

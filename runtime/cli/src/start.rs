@@ -9,6 +9,7 @@ use crate::worker_config::HubConfig;
 use serde_json::Value;
 use sluice_herder::{GivenConfig, Herder};
 use sluice_telemetry::fail_point;
+use sluice_worker::PlanMode;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,13 +23,17 @@ const WORKER_THREADS: usize = 2;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub fn run(options: &StartOptions) -> Result<(), Exit> {
-    let config = HubConfig::load(options).map_err(|error| Exit::Usage { message: error.to_string() })?;
+    let mut config = HubConfig::load(options).map_err(|error| Exit::Usage { message: error.to_string() })?;
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| config.log_level.clone());
     sluice_telemetry::init_tracing(&filter, config.log_format)
         .map_err(|error| Exit::Usage { message: error.to_string() })?;
     if let Ok(spec) = std::env::var("SLUICE_FAIL_POINT") {
         fail_point::arm(&spec, fail_point::Action::Abort).map_err(|error| Exit::Usage { message: error.to_string() })?;
         tracing::warn!(fail_point = spec, "this hub will end itself at a fail point");
+    }
+    if std::env::var("SLUICE_PLAN").is_ok_and(|mode| mode == "off") {
+        config.worker.plan_mode = PlanMode::Off;
+        tracing::warn!("SLUICE_PLAN=off: deliveries are not journalled, and a crash repeats them under other names");
     }
     install_tls();
     let runtime = tokio::runtime::Builder::new_multi_thread()

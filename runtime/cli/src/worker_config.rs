@@ -33,7 +33,7 @@ Keys of the worker config (TOML, dotted keys or tables; or Kafka Connect's .prop
   sluice.log.level, sluice.log.format        info; text or json
   capabilities.<name>.<setting>              ceiling for plugins, lists: capabilities.file.roots, …
 Keys of Connect's distributed mode and of Kafka clients are accepted and named as ignored at start.
-Environment: SLUICE_URL (remote commands), SLUICE_FAIL_POINT (tests).";
+Environment: SLUICE_URL (remote commands), RUST_LOG, SLUICE_FAIL_POINT and SLUICE_PLAN=off (tests).";
 
 /// A running hub's settings. File keys, all optional:
 ///
