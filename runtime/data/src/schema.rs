@@ -38,6 +38,8 @@ pub const PARAMETERS: &str = "connect.parameters";
 pub const DEFAULT: &str = "connect.default";
 /// `true` on a nullable column whose schema is required: its nulls have no schema.
 pub const REQUIRED: &str = "connect.required";
+/// `true` on a map's keys whose schema is optional, since Arrow's cannot be nullable.
+pub const OPTIONAL: &str = "connect.optional";
 /// Arrow's own keys for extension types.
 pub const EXTENSION_NAME: &str = "ARROW:extension:name";
 pub const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
@@ -137,7 +139,7 @@ impl ConnectSchema {
             (SchemaType::Bytes, _) => DataType::Binary,
             (SchemaType::Array(item), _) => DataType::List(Arc::new(item.to_field("item")?)),
             (SchemaType::Map(key, value), _) => {
-                let entries = vec![key.to_field("key")?.with_nullable(false), value.to_field("value")?];
+                let entries = vec![key.to_map_key()?, value.to_field("value")?];
                 let entries = Field::new("entries", DataType::Struct(entries.into()), false);
                 DataType::Map(Arc::new(entries), false)
             }
@@ -147,6 +149,16 @@ impl ConnectSchema {
             }
         };
         Ok(Field::new(field_name, data_type, self.optional).with_metadata(metadata))
+    }
+
+    fn to_map_key(&self) -> Result<Field, SchemaError> {
+        let field = self.to_field("key")?;
+        if !self.optional {
+            return Ok(field);
+        }
+        let mut metadata = field.metadata().clone();
+        metadata.insert(OPTIONAL.to_owned(), "true".to_owned());
+        Ok(field.with_nullable(false).with_metadata(metadata))
     }
 
     /// The Connect schema of an Arrow field; `None` for a schemaless one (type Null, or extension `arrow.json`).
@@ -159,7 +171,8 @@ impl ConnectSchema {
         }
         let metadata = field.metadata();
         let mut schema = Self::new(Self::kind_of(field)?);
-        schema.optional = field.is_nullable() && !holds_tombstones(field);
+        let is_optional_key = metadata.get(OPTIONAL).is_some_and(|optional| optional == "true");
+        schema.optional = (field.is_nullable() && !holds_tombstones(field)) || is_optional_key;
         schema.name = metadata.get(NAME).cloned();
         schema.version = metadata.get(VERSION).and_then(|version| version.parse().ok());
         schema.doc = metadata.get(DOC).cloned();
@@ -372,31 +385,30 @@ impl ConnectSchema {
         })
     }
 
-    /// Arrow types that are logical types in Connect get its name, version and parameters.
+    /// Arrow types that are logical types in Connect get its name and version, unless the metadata has a name; a Decimal's
+    /// scale and precision are always those of the column.
     fn name_logical_type(&mut self, field: &Field) {
-        let decimal = |schema: &mut Self, scale: String| {
-            schema.name = Some(DECIMAL.to_owned());
-            schema.version = Some(1);
-            schema.parameters.insert(SCALE.to_owned(), scale);
-        };
-        match field.data_type() {
-            DataType::Date32 => (self.name, self.version) = (Some(DATE.to_owned()), Some(1)),
-            DataType::Time32(_) | DataType::Time64(_) => {
-                self.kind = SchemaType::Int32;
-                (self.name, self.version) = (Some(TIME.to_owned()), Some(1));
-            }
-            DataType::Timestamp(..) => (self.name, self.version) = (Some(TIMESTAMP.to_owned()), Some(1)),
-            DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
-                decimal(self, scale.to_string());
-                self.parameters.insert(PRECISION.to_owned(), precision.to_string());
-            }
-            DataType::Binary => {
-                if let Some(scale) = decimal_scale(field) {
-                    decimal(self, scale.to_string());
-                }
-            }
-            _ => {}
+        if matches!(field.data_type(), DataType::Time32(_) | DataType::Time64(_)) {
+            self.kind = SchemaType::Int32;
         }
+        let (name, scale, precision) = match field.data_type() {
+            DataType::Date32 => (DATE, None, None),
+            DataType::Time32(_) | DataType::Time64(_) => (TIME, None, None),
+            DataType::Timestamp(..) => (TIMESTAMP, None, None),
+            DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+                (DECIMAL, Some(scale.to_string()), Some(precision.to_string()))
+            }
+            DataType::Binary => match decimal_scale(field) {
+                Some(scale) => (DECIMAL, Some(scale.to_string()), None),
+                None => return,
+            },
+            _ => return,
+        };
+        if self.name.is_none() {
+            (self.name, self.version) = (Some(name.to_owned()), Some(1));
+        }
+        self.parameters.extend(scale.map(|scale| (SCALE.to_owned(), scale)));
+        self.parameters.extend(precision.map(|precision| (PRECISION.to_owned(), precision)));
     }
 
     fn decimal_type(&self, metadata: &mut HashMap<String, String>) -> Result<DataType, SchemaError> {
