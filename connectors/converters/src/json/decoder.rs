@@ -1,6 +1,6 @@
 //! JSON values to one column, by a known Connect schema. Made once per schema and batch; nothing is built per value.
 
-use super::parser::{JsonError, Parser};
+use super::parser::{JsonError, Parser, plain_len};
 use arrow_array::types::{Decimal128Type, Decimal256Type, DecimalType, Float32Type, Float64Type, Int64Type};
 use arrow_array::{ArrayRef, BinaryArray, BooleanArray, ListArray, MapArray, PrimitiveArray, StringArray, StructArray};
 use arrow_buffer::{
@@ -94,19 +94,21 @@ struct Bytes {
 
 struct Struct {
     fields: arrow_schema::Fields,
+    /// `"name":` as it mostly stands in the text; `None` for names that must be escaped.
+    written_names: Vec<Option<Vec<u8>>>,
     members: Vec<(Decoder, bool)>,
     rows: usize,
 }
 
 impl Decoder {
-    /// `field` is the one that `schema` maps to.
-    pub fn new(schema: &ConnectSchema, field: &Field, use_defaults: bool) -> Self {
+    /// `field` is the one that `schema` maps to; `rows` are expected.
+    pub fn new(schema: &ConnectSchema, field: &Field, use_defaults: bool, rows: usize) -> Self {
         let absent = match &schema.default {
             Some(default) if use_defaults => Absent::Default(default.to_string()),
             _ if schema.optional => Absent::Null,
             _ => Absent::Refused,
         };
-        let values = Values::new(schema, field, use_defaults);
+        let values = Values::new(schema, field, use_defaults, rows);
         Self { nulls: NullBufferBuilder::new(0), absent, kind: kind_name(&schema.kind), values }
     }
 
@@ -147,10 +149,10 @@ impl Decoder {
 }
 
 impl Values {
-    fn new(schema: &ConnectSchema, field: &Field, use_defaults: bool) -> Self {
+    fn new(schema: &ConnectSchema, field: &Field, use_defaults: bool, rows: usize) -> Self {
         let logical = |name: &'static str| schema.name.as_deref().filter(|found| *found == name).map(|_| name);
         let integer = |min: i64, max: i64| Self::Integer {
-            values: Vec::new(),
+            values: Vec::with_capacity(rows),
             min,
             max,
             logical: logical(DATE).or(logical(TIME)).or(logical(TIMESTAMP)).filter(|_| field.data_type().is_temporal()),
@@ -162,39 +164,41 @@ impl Values {
             (SchemaType::Int32, DataType::Time32(_)) => integer(0, MS_PER_DAY - 1),
             (SchemaType::Int32, _) => integer(i32::MIN.into(), i32::MAX.into()),
             (SchemaType::Int64, _) => integer(i64::MIN, i64::MAX),
-            (SchemaType::Float32, _) => Self::Float32(Vec::new()),
-            (SchemaType::Float64, _) => Self::Float64(Vec::new()),
-            (SchemaType::Boolean, _) => Self::Boolean(BooleanBufferBuilder::new(0)),
-            (SchemaType::String, _) => Self::String(Bytes::new()),
+            (SchemaType::Float32, _) => Self::Float32(Vec::with_capacity(rows)),
+            (SchemaType::Float64, _) => Self::Float64(Vec::with_capacity(rows)),
+            (SchemaType::Boolean, _) => Self::Boolean(BooleanBufferBuilder::new(rows)),
+            (SchemaType::String, _) => Self::String(Bytes::new(rows)),
             (_, DataType::Decimal128(precision, scale)) => {
-                Self::Decimal128 { values: Vec::new(), precision: *precision, scale: *scale }
+                Self::Decimal128 { values: Vec::with_capacity(rows), precision: *precision, scale: *scale }
             }
             (_, DataType::Decimal256(precision, scale)) => {
-                Self::Decimal256 { values: Vec::new(), precision: *precision, scale: *scale }
+                Self::Decimal256 { values: Vec::with_capacity(rows), precision: *precision, scale: *scale }
             }
             (SchemaType::Bytes, _) => match decimal_scale(field) {
-                Some(scale) => Self::DecimalBytes { values: Bytes::new(), scale },
-                None => Self::Bytes(Bytes::new()),
+                Some(scale) => Self::DecimalBytes { values: Bytes::new(rows), scale },
+                None => Self::Bytes(Bytes::new(rows)),
             },
             (SchemaType::Array(item), DataType::List(item_field)) => Self::List {
                 field: item_field.clone(),
                 offsets: vec![0],
-                items: Box::new(Decoder::new(item, item_field, use_defaults)),
+                items: Box::new(Decoder::new(item, item_field, use_defaults, 0)),
             },
             (SchemaType::Map(key, value), DataType::Map(entries, _)) => {
                 let DataType::Struct(fields) = entries.data_type() else { unreachable!("a map's entries are structs") };
                 Self::Map {
                     entries: entries.clone(),
                     offsets: vec![0],
-                    keys: Box::new(Decoder::new(key, &fields[0], use_defaults)),
-                    values: Box::new(Decoder::new(value, &fields[1], use_defaults)),
+                    keys: Box::new(Decoder::new(key, &fields[0], use_defaults, 0)),
+                    values: Box::new(Decoder::new(value, &fields[1], use_defaults, 0)),
                     is_object: key.kind == SchemaType::String,
                 }
             }
             (SchemaType::Struct(schemas), DataType::Struct(fields)) => {
                 let members = schemas.iter().zip(fields);
-                let members = members.map(|((_, schema), field)| (Decoder::new(schema, field, use_defaults), false));
-                Self::Struct(Struct { fields: fields.clone(), members: members.collect(), rows: 0 })
+                let members =
+                    members.map(|((_, schema), field)| (Decoder::new(schema, field, use_defaults, rows), false));
+                let written_names = fields.iter().map(|field| written_name(field.name())).collect();
+                Self::Struct(Struct { fields: fields.clone(), written_names, members: members.collect(), rows: 0 })
             }
             (kind, other) => unreachable!("{kind:?} does not map to {other}"),
         }
@@ -311,7 +315,7 @@ impl Values {
                 let columns = StructArray::try_new(fields.clone(), vec![keys.finish()?, values.finish()?], None)?;
                 Arc::new(MapArray::try_new(entries, offset_buffer(offsets), columns, nulls, false)?)
             }
-            Self::Struct(Struct { fields, members, rows }) => {
+            Self::Struct(Struct { fields, members, rows, .. }) => {
                 let columns: Result<Vec<_>, _> = members.into_iter().map(|(member, _)| member.finish()).collect();
                 Arc::new(StructArray::try_new_with_length(fields, columns?, nulls, rows)?)
             }
@@ -320,8 +324,10 @@ impl Values {
 }
 
 impl Bytes {
-    fn new() -> Self {
-        Self { offsets: vec![0], values: Vec::new() }
+    fn new(rows: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self { offsets, values: Vec::with_capacity(rows * 16) }
     }
 
     fn end(&mut self) -> ReadResult {
@@ -346,9 +352,7 @@ impl Struct {
         let mut next = 0;
         if !parser.eat(b'}') {
             loop {
-                let name = parser.text()?;
-                parser.expect(b':', "expected a colon")?;
-                match self.find(&name, next) {
+                match self.next_member(next, parser)? {
                     Some(index) => {
                         self.read_member(index, parser)?;
                         next = index + 1;
@@ -370,7 +374,18 @@ impl Struct {
         Ok(())
     }
 
-    /// Members mostly come in the order of the schema.
+    /// Reads a name and its colon. Members mostly come in the order of the schema.
+    fn next_member(&self, next: usize, parser: &mut Parser<'_>) -> Result<Option<usize>, Box<ReadError>> {
+        if let Some(Some(written)) = self.written_names.get(next)
+            && parser.eat_text(written)
+        {
+            return Ok(Some(next));
+        }
+        let name = parser.text()?;
+        parser.expect(b':', "expected a colon")?;
+        Ok(self.find(&name, next))
+    }
+
     fn find(&self, name: &[u8], next: usize) -> Option<usize> {
         let has_name = |field: &FieldRef| field.name().as_bytes() == name;
         match self.fields.get(next) {
@@ -392,6 +407,10 @@ impl Struct {
         error.path.push(self.fields[index].name().clone());
         error
     }
+}
+
+fn written_name(name: &str) -> Option<Vec<u8>> {
+    (plain_len(name.as_bytes()) == name.len()).then(|| format!("\"{name}\":").into_bytes())
 }
 
 /// Reads `[…]`; the number of items.
