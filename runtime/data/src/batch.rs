@@ -52,7 +52,6 @@ pub enum BatchError {
 
 impl ConnectBatch {
     /// A batch of `values`; `field` carries their Connect schema (its name is replaced by `value`).
-    #[must_use]
     pub fn builder(topic: impl Into<Arc<str>>, field: &Field, values: ArrayRef) -> ConnectBatchBuilder {
         ConnectBatchBuilder::new(topic.into(), field, values)
     }

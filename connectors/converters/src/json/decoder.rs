@@ -1,6 +1,10 @@
 //! JSON values to one column, by a known Connect schema. Made once per schema and batch; nothing is built per value.
 
-use super::parser::{JsonError, Parser, plain_len};
+mod error;
+mod scalar;
+mod structure;
+
+use super::parser::Parser;
 use arrow_array::types::{Decimal128Type, Decimal256Type, DecimalType, Float32Type, Float64Type, Int64Type};
 use arrow_array::{ArrayRef, BinaryArray, BooleanArray, ListArray, MapArray, PrimitiveArray, StringArray, StructArray};
 use arrow_buffer::{
@@ -8,52 +12,15 @@ use arrow_buffer::{
 };
 use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef};
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use num_bigint::BigInt;
+pub use error::{ReadError, ReadResult};
+use scalar::{check_precision, read_base64, read_boolean, read_decimal, read_float, read_integer, read_unscaled};
 use sluice_data::number;
 use sluice_data::schema::{DATE, TIME, TIMESTAMP, decimal_scale};
 use sluice_data::{ConnectSchema, SchemaType};
 use std::sync::Arc;
+use structure::Struct;
 
 const MS_PER_DAY: i64 = 86_400_000;
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-/// Why a value does not fit its schema, and where in it.
-#[derive(Debug)]
-pub struct ReadError {
-    /// Field names from the inside out.
-    path: Vec<String>,
-    problem: String,
-}
-
-type ReadResult = Result<(), Box<ReadError>>;
-
-impl ReadError {
-    fn fail<T>(problem: impl Into<String>) -> Result<T, Box<Self>> {
-        Err(Box::new(Self { path: Vec::new(), problem: problem.into() }))
-    }
-}
-
-impl From<JsonError> for Box<ReadError> {
-    fn from(error: JsonError) -> Self {
-        Box::new(ReadError { path: Vec::new(), problem: error.to_string() })
-    }
-}
-
-impl std::fmt::Display for ReadError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.path.is_empty() {
-            return f.write_str(&self.problem);
-        }
-        let path: Vec<&str> = self.path.iter().rev().map(String::as_str).collect();
-        write!(f, "{} (field {:?})", self.problem, path.join("."))
-    }
-}
 
 /// Collects one column.
 pub struct Decoder {
@@ -90,14 +57,6 @@ enum Values {
 struct Bytes {
     offsets: Vec<i32>,
     values: Vec<u8>,
-}
-
-struct Struct {
-    fields: arrow_schema::Fields,
-    /// `"name":` as it mostly stands in the text; `None` for names that must be escaped.
-    written_names: Vec<Option<Vec<u8>>>,
-    members: Vec<(Decoder, bool)>,
-    rows: usize,
 }
 
 impl Decoder {
@@ -197,8 +156,7 @@ impl Values {
                 let members = schemas.iter().zip(fields);
                 let members =
                     members.map(|((_, schema), field)| (Decoder::new(schema, field, use_defaults, rows), false));
-                let written_names = fields.iter().map(|field| written_name(field.name())).collect();
-                Self::Struct(Struct { fields: fields.clone(), written_names, members: members.collect(), rows: 0 })
+                Self::Struct(Struct::new(fields.clone(), members.collect()))
             }
             (kind, other) => unreachable!("{kind:?} does not map to {other}"),
         }
@@ -341,78 +299,6 @@ impl Bytes {
     }
 }
 
-impl Struct {
-    fn read(&mut self, parser: &mut Parser<'_>) -> ReadResult {
-        if !parser.eat(b'{') {
-            let found = parser.node_type();
-            return ReadError::fail(format!("Structs should be encoded as JSON objects, but found {found}"));
-        }
-        self.rows += 1;
-        self.members.iter_mut().for_each(|(_, seen)| *seen = false);
-        let mut next = 0;
-        if !parser.eat(b'}') {
-            loop {
-                match self.next_member(next, parser)? {
-                    Some(index) => {
-                        self.read_member(index, parser)?;
-                        next = index + 1;
-                    }
-                    None => parser.skip()?,
-                }
-                if !parser.eat(b',') {
-                    parser.expect(b'}', "expected a comma or the end of the object")?;
-                    break;
-                }
-            }
-        }
-        for index in 0..self.members.len() {
-            let (member, seen) = &mut self.members[index];
-            if !*seen {
-                member.append_absent().map_err(|error| self.inside(index, error))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads a name and its colon. Members mostly come in the order of the schema.
-    fn next_member(&self, next: usize, parser: &mut Parser<'_>) -> Result<Option<usize>, Box<ReadError>> {
-        if let Some(Some(written)) = self.written_names.get(next)
-            && parser.eat_text(written)
-        {
-            return Ok(Some(next));
-        }
-        let name = parser.text()?;
-        parser.expect(b':', "expected a colon")?;
-        Ok(self.find(&name, next))
-    }
-
-    fn find(&self, name: &[u8], next: usize) -> Option<usize> {
-        let has_name = |field: &FieldRef| field.name().as_bytes() == name;
-        match self.fields.get(next) {
-            Some(field) if has_name(field) => Some(next),
-            _ => self.fields.iter().position(has_name),
-        }
-    }
-
-    fn read_member(&mut self, index: usize, parser: &mut Parser<'_>) -> ReadResult {
-        let (member, seen) = &mut self.members[index];
-        let result = match std::mem::replace(seen, true) {
-            true => ReadError::fail("the member stands twice"),
-            false => member.read(parser),
-        };
-        result.map_err(|error| self.inside(index, error))
-    }
-
-    fn inside(&self, index: usize, mut error: Box<ReadError>) -> Box<ReadError> {
-        error.path.push(self.fields[index].name().clone());
-        error
-    }
-}
-
-fn written_name(name: &str) -> Option<Vec<u8>> {
-    (plain_len(name.as_bytes()) == name.len()).then(|| format!("\"{name}\":").into_bytes())
-}
-
 /// Reads `[…]`; the number of items.
 fn read_array(
     parser: &mut Parser<'_>,
@@ -485,120 +371,6 @@ fn read_tuples(parser: &mut Parser<'_>, keys: &mut Decoder, values: &mut Decoder
         }
         Ok(())
     })
-}
-
-fn read_integer(parser: &mut Parser<'_>, min: i64, max: i64, logical: Option<&str>) -> Result<i64, Box<ReadError>> {
-    if !matches!(parser.peek(), Some(b'-' | b'0'..=b'9')) {
-        let found = parser.node_type();
-        return ReadError::fail(match logical {
-            Some(name) => {
-                let name = name.rsplit('.').next().unwrap_or(name);
-                format!("Invalid type for {name}, underlying representation should be integer but was {found}")
-            }
-            None => format!("expected an integer but found {found}"),
-        });
-    }
-    let text = parser.number()?;
-    let number = std::str::from_utf8(text).expect("a number is ASCII");
-    let value = match parse_integer(text) {
-        Some(value) => value,
-        // 1.0 and 1e3 are integers too.
-        None => match number::parse(number, 0).and_then(|value| i64::try_from(value).ok()) {
-            Some(value) => value,
-            None => return ReadError::fail(format!("{number} is no integer from {min} to {max}")),
-        },
-    };
-    if !(min..=max).contains(&value) {
-        return ReadError::fail(format!("{number} is no integer from {min} to {max}"));
-    }
-    Ok(value)
-}
-
-fn parse_integer(text: &[u8]) -> Option<i64> {
-    let (is_negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    if digits.len() > 18 {
-        return std::str::from_utf8(text).ok()?.parse().ok();
-    }
-    let mut value = 0i64;
-    for digit in digits {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        value = value * 10 + i64::from(digit - b'0');
-    }
-    Some(if is_negative { -value } else { value })
-}
-
-fn read_float(parser: &mut Parser<'_>) -> Result<f64, Box<ReadError>> {
-    match parser.peek() {
-        Some(b'-' | b'0'..=b'9') => {
-            let text = std::str::from_utf8(parser.number()?).expect("a number is ASCII");
-            Ok(text.parse().expect("JSON numbers are Rust numbers"))
-        }
-        Some(b'"') => match &*parser.text()? {
-            b"NaN" => Ok(f64::NAN),
-            b"Infinity" => Ok(f64::INFINITY),
-            b"-Infinity" => Ok(f64::NEG_INFINITY),
-            _ => ReadError::fail("expected a number but found STRING"),
-        },
-        _ => ReadError::fail(format!("expected a number but found {}", parser.node_type())),
-    }
-}
-
-fn read_boolean(parser: &mut Parser<'_>) -> Result<bool, Box<ReadError>> {
-    match parser.peek() {
-        Some(b't') => parser.literal("true").map(|()| true).map_err(Into::into),
-        Some(b'f') => parser.literal("false").map(|()| false).map_err(Into::into),
-        _ => ReadError::fail(format!("expected a boolean but found {}", parser.node_type())),
-    }
-}
-
-fn read_base64(parser: &mut Parser<'_>, out: &mut Vec<u8>) -> ReadResult {
-    if parser.peek() != Some(b'"') {
-        return ReadError::fail(format!("expected bytes as a base64 string but found {}", parser.node_type()));
-    }
-    let text = parser.text()?;
-    match BASE64.decode_vec(&*text, out) {
-        Ok(()) => Ok(()),
-        Err(error) => ReadError::fail(format!("the string is not base64: {error}")),
-    }
-}
-
-/// A Decimal in either form as big-endian two's complement, scaled to `scale`.
-fn read_unscaled(parser: &mut Parser<'_>, scale: i32) -> Result<Vec<u8>, Box<ReadError>> {
-    match parser.peek() {
-        Some(b'"') => {
-            let mut bytes = Vec::new();
-            read_base64(parser, &mut bytes)?;
-            if bytes.is_empty() { ReadError::fail("a Decimal has at least one byte") } else { Ok(bytes) }
-        }
-        Some(b'-' | b'0'..=b'9') => {
-            let number = std::str::from_utf8(parser.number()?).expect("a number is ASCII");
-            match number::parse(number, scale) {
-                Some(unscaled) => Ok(BigInt::to_signed_bytes_be(&unscaled)),
-                None => ReadError::fail(format!("{number} does not fit a Decimal with scale {scale}")),
-            }
-        }
-        _ => ReadError::fail(format!(
-            "Invalid type for Decimal, underlying representation should be numeric or bytes but was {}",
-            parser.node_type()
-        )),
-    }
-}
-
-fn read_decimal<const N: usize>(parser: &mut Parser<'_>, scale: i32) -> Result<[u8; N], Box<ReadError>> {
-    let unscaled = read_unscaled(parser, scale)?;
-    match number::widen::<N>(&unscaled) {
-        Some(wide) => Ok(wide),
-        None => ReadError::fail(format!("the Decimal has more than {} bytes", N)),
-    }
-}
-
-fn check_precision(is_valid: bool, precision: u8) -> ReadResult {
-    if is_valid { Ok(()) } else { ReadError::fail(format!("the Decimal has more than {precision} digits")) }
 }
 
 fn next_offset(offsets: &[i32], count: usize) -> Result<i32, Box<ReadError>> {
