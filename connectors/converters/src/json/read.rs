@@ -261,7 +261,6 @@ fn not_json(error: super::parser::JsonError) -> ConvertError {
     ConvertError::new(format!("{NOT_JSON}{error}"))
 }
 
-#[expect(clippy::boxed_local, reason = "errors are boxed where they are made, to keep results small")]
 fn refuse_payload(error: Box<ReadError>) -> ConvertError {
     ConvertError::new(error.to_string())
 }
