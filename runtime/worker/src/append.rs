@@ -3,9 +3,11 @@
 use crate::budget::Reservation;
 use crate::clock::Clock;
 use crate::task_run::Lifecycle;
+use parking_lot::Mutex;
 use sluice_client::{Append, AppendError, Appended, Producer};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
@@ -13,11 +15,13 @@ use tokio_util::task::TaskTracker;
 const UNAVAILABLE_DELAY: Duration = Duration::from_secs(1);
 
 pub(crate) struct TaskProducer {
-    pub producer: Box<dyn Producer>,
+    producer: Box<dyn Producer>,
     /// What has to be waited for before this task may be started again.
-    pub settling: TaskTracker,
-    pub clock: Arc<dyn Clock>,
-    pub lifecycle: Lifecycle,
+    settling: TaskTracker,
+    /// Answered when everything sent so far has taken effect.
+    last: Mutex<Option<oneshot::Receiver<()>>>,
+    clock: Arc<dyn Clock>,
+    lifecycle: Lifecycle,
 }
 
 /// An append on its way.
@@ -27,8 +31,17 @@ pub(crate) struct InFlight {
 }
 
 impl TaskProducer {
-    /// Hands an append over, waiting as long as the log is full. `durable` runs once it is durable, and `held` is given
-    /// back when it is answered.
+    pub fn new(
+        producer: Box<dyn Producer>,
+        settling: TaskTracker,
+        clock: Arc<dyn Clock>,
+        lifecycle: Lifecycle,
+    ) -> Self {
+        Self { producer, settling, last: Mutex::default(), clock, lifecycle }
+    }
+
+    /// Hands an append over, waiting as long as the log is full. `durable` runs once it is durable, in the order of the
+    /// calls, and `held` is given back when it is answered.
     ///
     /// # Errors
     /// As [`Producer::send`], and what made it wait when the task is to stop.
@@ -44,12 +57,19 @@ impl TaskProducer {
                 Err(error) => self.wait_for_room(error).await?,
             }
         };
+        let (effective, last) = oneshot::channel();
+        let before = self.last.lock().replace(last);
         let settling = self.settling.spawn(async move {
             let answer = acknowledgement.await;
             drop(held);
+            if let Some(before) = before {
+                // An older offset must not come to stand over a newer one; a dropped sender is as good as an answer.
+                let _ = before.await;
+            }
             if answer.is_ok() {
                 durable();
             }
+            let _ = effective.send(());
             answer
         });
         Ok(InFlight { settling, answer: None })
@@ -97,5 +117,53 @@ impl InFlight {
     pub async fn durable(&mut self) -> Result<Appended, AppendError> {
         self.answered().await;
         self.answer.clone().expect("answered just now")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use sluice_client::Acknowledgement;
+    use sluice_storage::TargetState;
+    use tokio::sync::watch;
+    use tokio_util::sync::CancellationToken;
+
+    /// Answers each append when the test says so, in any order.
+    struct Answering(Mutex<Vec<oneshot::Receiver<()>>>);
+
+    #[async_trait::async_trait]
+    impl Producer for Answering {
+        async fn send(&self, _: Append) -> Result<Acknowledgement, AppendError> {
+            let answer = self.0.lock().remove(0);
+            Ok(Acknowledgement::new(async move {
+                let _ = answer.await;
+                Ok(Appended::default())
+            }))
+        }
+    }
+
+    #[tokio::test]
+    async fn appends_take_effect_in_the_order_in_which_they_were_sent() {
+        let ((first, one), (second, two)) = (oneshot::channel(), oneshot::channel());
+        let (_target, target) = watch::channel(TargetState::Started);
+        let lifecycle = Lifecycle::new(target, CancellationToken::new(), CancellationToken::new());
+        let answering = Box::new(Answering(Mutex::new(vec![one, two])));
+        let producer = TaskProducer::new(answering, TaskTracker::new(), Arc::new(SystemClock::default()), lifecycle);
+        let effects = Arc::new(Mutex::new(Vec::new()));
+        let mut sent = Vec::new();
+        for number in 1..=2 {
+            let effects = Arc::clone(&effects);
+            sent.push(producer.send(&Append::default(), None, move || effects.lock().push(number)).await.unwrap());
+        }
+        second.send(()).unwrap();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        first.send(()).unwrap();
+        for in_flight in &mut sent {
+            in_flight.durable().await.unwrap();
+        }
+        assert_eq!(*effects.lock(), [1, 2]);
     }
 }

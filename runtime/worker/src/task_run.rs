@@ -155,7 +155,7 @@ impl TaskParts {
 
     pub fn producer(&self, producer: Box<dyn Producer>) -> TaskProducer {
         let (clock, lifecycle) = (Arc::clone(&self.shared.context.clock), self.lifecycle.clone());
-        TaskProducer { producer, settling: self.settling.clone(), clock, lifecycle }
+        TaskProducer::new(producer, self.settling.clone(), clock, lifecycle)
     }
 
     /// One writer at a time: a later start of this task fences this one.
