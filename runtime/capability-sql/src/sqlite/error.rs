@@ -66,7 +66,8 @@ pub fn from_read(error: &ReadError) -> Error {
 pub fn from_write(error: &WriteError) -> Error {
     match error {
         WriteError::Sqlite(error) => from_sqlite(error),
-        WriteError::Path(_) | WriteError::Unsupported { .. } => {
+        WriteError::Path(error) => error.clone(),
+        WriteError::Unsupported { .. } => {
             CapabilityError::rejected("sql.shape", error.to_string())
         }
         WriteError::ParameterCount { .. } => CapabilityError::fatal("sql.parameters", error.to_string()),
