@@ -87,8 +87,9 @@ pub struct SourceConfig {
 impl SourceConfig {
     pub fn parse(config: &Config) -> Result<Self> {
         let mode = config.string(MODE)?;
-        let mode = Mode::parse(mode)
-            .ok_or_else(|| sluice_plugin_sdk::Error::fatal("config.malformed", format!("mode {mode:?} is not known")))?;
+        let mode = Mode::parse(mode).ok_or_else(|| {
+            sluice_plugin_sdk::Error::fatal("config.malformed", format!("mode {mode:?} is not known"))
+        })?;
         let quoting = if config.get("quote.sql.identifiers").is_some_and(|quote| quote.eq_ignore_ascii_case("never")) {
             Quoting::Never
         } else {
@@ -98,7 +99,10 @@ impl SourceConfig {
             mode,
             incrementing: config.non_empty(INCREMENTING).unwrap_or_default().to_owned(),
             timestamps: config.list(TIMESTAMP).into_iter().map(str::to_owned).collect(),
-            timestamp_initial: config.non_empty("timestamp.initial").map(|_| config.int("timestamp.initial")).transpose()?,
+            timestamp_initial: config
+                .non_empty("timestamp.initial")
+                .map(|_| config.int("timestamp.initial"))
+                .transpose()?,
             timestamp_delay_ms: config.int("timestamp.delay.interval.ms")?,
             validate_non_null: config.boolean("validate.non.null")?,
             query: config.non_empty(QUERY).map(|query| query.trim_end_matches(';').to_owned()),
@@ -185,7 +189,8 @@ fn table_keys() -> Vec<ConfigKey> {
             .default(60_000)
             .range(1, i64::from(u32::MAX))
             .low(),
-        ConfigKey::string(QUERY, "A query to read instead of tables. The incremental modes append a WHERE clause.").default(""),
+        ConfigKey::string(QUERY, "A query to read instead of tables. The incremental modes append a WHERE clause.")
+            .default(""),
         ConfigKey::string("query.suffix", "Text behind the query that the connector makes, for instance LIMIT 1000.")
             .default("")
             .low(),
@@ -194,8 +199,13 @@ fn table_keys() -> Vec<ConfigKey> {
 
 fn reading_keys() -> Vec<ConfigKey> {
     vec![
-        ConfigKey::string("topic.prefix", "Topic = prefix + table name; with a query, the whole topic name.").required().high(),
-        ConfigKey::int("poll.interval.ms", "How long to wait between two readings of a table.").default(5_000).at_least(0).high(),
+        ConfigKey::string("topic.prefix", "Topic = prefix + table name; with a query, the whole topic name.")
+            .required()
+            .high(),
+        ConfigKey::int("poll.interval.ms", "How long to wait between two readings of a table.")
+            .default(5_000)
+            .at_least(0)
+            .high(),
         ConfigKey::int("batch.max.rows", "Rows in a batch.").default(1_000).range(1, 1_000_000).low(),
         ConfigKey::string("numeric.mapping", "How NUMERIC columns arrive.")
             .valid_values(&["none", "precision_only", "best_fit", "best_fit_eager_double"])
@@ -230,7 +240,9 @@ pub fn validate(config: &Config) -> Vec<Problem> {
     if has_query && !given.is_empty() {
         problem(QUERY, &format!("query cannot be combined with {}: leave one out", given.join(", ")));
     }
-    for (one, other) in [(WHITELIST, BLACKLIST), (WHITELIST, INCLUDE), (WHITELIST, EXCLUDE), (BLACKLIST, INCLUDE), (BLACKLIST, EXCLUDE)] {
+    for (one, other) in
+        [(WHITELIST, BLACKLIST), (WHITELIST, INCLUDE), (WHITELIST, EXCLUDE), (BLACKLIST, INCLUDE), (BLACKLIST, EXCLUDE)]
+    {
         if given.contains(&one) && given.contains(&other) {
             problem(one, &format!("{one} and {other} exclude each other: leave one out"));
         }
@@ -243,7 +255,10 @@ pub fn validate(config: &Config) -> Vec<Problem> {
     }
     for key in NOT_YET {
         if config.non_empty(key).is_some() {
-            problem(key, "is not supported yet: remove it and use incrementing.column.name, timestamp.column.name or query");
+            problem(
+                key,
+                "is not supported yet: remove it and use incrementing.column.name, timestamp.column.name or query",
+            );
         }
     }
     for key in [INCLUDE, EXCLUDE] {

@@ -15,8 +15,8 @@ use reader::TableReader;
 use regex_lite::Regex;
 use sluice_plugin_sdk::sql::{self, Connection};
 use sluice_plugin_sdk::{
-    Capabilities, Config, Definition, Error, Poll, Problem, Result, Source, SourceOffset, SourceTask, TaskConfigs, clock,
-    context, export_source, json, warn,
+    Capabilities, Config, Definition, Error, Poll, Problem, Result, Source, SourceOffset, SourceTask, TaskConfigs,
+    clock, context, export_source, json, warn,
 };
 use tables::TableFilter;
 
@@ -111,17 +111,20 @@ impl SourceTask for SqlSourceTask {
             }
         }
         let now_ms = clock::monotonic_ms();
-        let due_ms = self.readers.iter().map(TableReader::due_ms).min().unwrap_or(now_ms + self.config.poll_interval_ms);
+        let due_ms =
+            self.readers.iter().map(TableReader::due_ms).min().unwrap_or(now_ms + self.config.poll_interval_ms);
         context::pause(u32::try_from(due_ms.saturating_sub(now_ms).max(1)).unwrap_or(u32::MAX));
         Ok(Poll::default())
     }
 }
 
 fn task_tables(tables: &str) -> Result<Vec<String>> {
-    let parsed: Option<Vec<String>> = tables.parse::<sluice_plugin_sdk::Value>().ok().and_then(|tables| {
-        tables.as_array()?.iter().map(|table| table.as_str().map(str::to_owned)).collect()
-    });
-    parsed.ok_or_else(|| Error::fatal("config.malformed", format!("key \"tables\" must be a JSON list, not {tables:?}")))
+    let parsed: Option<Vec<String>> = tables
+        .parse::<sluice_plugin_sdk::Value>()
+        .ok()
+        .and_then(|tables| tables.as_array()?.iter().map(|table| table.as_str().map(str::to_owned)).collect());
+    parsed
+        .ok_or_else(|| Error::fatal("config.malformed", format!("key \"tables\" must be a JSON list, not {tables:?}")))
 }
 
 fn selected_tables(connection: &Connection, config: &Config) -> Result<Vec<String>> {

@@ -42,13 +42,17 @@ pub fn check(partition: Option<&Value>, offset: Option<&Value>) -> Result<()> {
     let refuse = |message: String| Err(Error::fatal("offset.malformed", message));
     let partition = partition.and_then(Value::as_object);
     if !partition.is_some_and(|partition| partition.contains_key("table") || partition.contains_key("query")) {
-        return refuse("a partition must be {\"protocol\":\"1\",\"table\":\"<name>\"} or {\"query\":\"query\"}".to_owned());
+        return refuse(
+            "a partition must be {\"protocol\":\"1\",\"table\":\"<name>\"} or {\"query\":\"query\"}".to_owned(),
+        );
     }
     let Some(offset) = offset else { return Ok(()) };
     let Some(members) = offset.as_object() else { return refuse(format!("offset {offset} must be an object")) };
     for (name, value) in members {
         if !matches!(name.as_str(), "incrementing" | "timestamp" | "timestamp_nanos") || !value.is_i64() {
-            return refuse(format!("offset member {name:?} must be incrementing, timestamp or timestamp_nanos, with an integer"));
+            return refuse(format!(
+                "offset member {name:?} must be incrementing, timestamp or timestamp_nanos, with an integer"
+            ));
         }
     }
     Ok(())

@@ -96,7 +96,10 @@ mod tests {
         );
         assert_eq!(
             sql(&selection(Some("id"), &["ts"], "LIMIT 1"), at(Some(3), Some(7))),
-            ("… WHERE ts < ? AND ((ts = ? AND id > ?) OR ts > ?) ORDER BY ts ASC, id ASC LIMIT 1".to_owned(), vec![99, 7, 3, 7])
+            (
+                "… WHERE ts < ? AND ((ts = ? AND id > ?) OR ts > ?) ORDER BY ts ASC, id ASC LIMIT 1".to_owned(),
+                vec![99, 7, 3, 7]
+            )
         );
     }
 

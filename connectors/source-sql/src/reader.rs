@@ -56,7 +56,8 @@ impl TableReader {
             let schema = schema.and_then(|schema| schema.parse::<Value>().ok()).unwrap_or_default();
             (column.clone(), TimestampForm::of(&schema, &config.timestamp_granularity))
         };
-        let mut position = context::stored_offset(&partition).map_or_else(Position::default, |offset| Position::from_json(&offset));
+        let mut position =
+            context::stored_offset(&partition).map_or_else(Position::default, |offset| Position::from_json(&offset));
         if config.mode.has_timestamp() && position.timestamp_ms.is_none() {
             position.timestamp_ms = match config.timestamp_initial {
                 Some(-1) => Some(connection.now()?.div_euclid(1_000)),
@@ -130,7 +131,8 @@ impl TableReader {
         }
         self.due_ms = now_ms + config.poll_interval_ms;
         let held = std::mem::take(&mut self.held);
-        Ok((!held.is_empty()).then(|| self.emit(held, Position { incrementing: None, timestamp_ms: Some(self.held_ms) })))
+        Ok((!held.is_empty())
+            .then(|| self.emit(held, Position { incrementing: None, timestamp_ms: Some(self.held_ms) })))
     }
 
     fn query(&self, connection: &Connection, config: &SourceConfig) -> Result<Cursor> {
@@ -154,7 +156,9 @@ impl TableReader {
     }
 
     fn timestamp_storage(&self, connection: &Connection) -> Result<TimestampStorage> {
-        let ([column], true) = (self.selection.timestamps.as_slice(), self.selection.select.starts_with("SELECT * FROM ")) else {
+        let ([column], true) =
+            (self.selection.timestamps.as_slice(), self.selection.select.starts_with("SELECT * FROM "))
+        else {
             return Ok(TimestampStorage::Mixed);
         };
         let from = self.selection.select.trim_start_matches("SELECT * FROM ");
@@ -180,7 +184,8 @@ impl TableReader {
         if let Some(column) = &self.incrementing {
             let id = last.column(&format!("value.{column}"))?.integer(0);
             position.incrementing = Some(id.ok_or_else(|| {
-                let message = format!("incrementing column {column:?} of {:?} holds a value that is no integer", self.name);
+                let message =
+                    format!("incrementing column {column:?} of {:?} holds a value that is no integer", self.name);
                 Error::fatal("sql.value", message)
             })?);
         }
@@ -267,7 +272,8 @@ fn check_columns(
     timestamps: &[String],
 ) -> Result<()> {
     let info = |name: &str| {
-        let missing = || Error::fatal("sql.no-such-column", format!("table {table:?} has no column {name:?}: correct its key"));
+        let missing =
+            || Error::fatal("sql.no-such-column", format!("table {table:?} has no column {name:?}: correct its key"));
         columns.iter().find(|column| column.name == name).ok_or_else(missing)
     };
     let nullable = |column: &str| {
@@ -302,5 +308,8 @@ fn explain_vanished(error: Error) -> Error {
     if error.code != "sql.no-such-table" || error.message.contains("any more") {
         return error;
     }
-    Error { message: format!("{}; it was dropped or renamed: create it again or leave it out of the config", error.message), ..error }
+    Error {
+        message: format!("{}; it was dropped or renamed: create it again or leave it out of the config", error.message),
+        ..error
+    }
 }

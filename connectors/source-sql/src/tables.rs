@@ -48,12 +48,14 @@ mod tests {
     #[test]
     fn lists_are_exact_and_patterns_match_whole_names() {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        let patterns = |patterns: &[&str]| patterns.iter().map(|pattern| Regex::new(pattern).unwrap()).collect::<Vec<_>>();
+        let patterns =
+            |patterns: &[&str]| patterns.iter().map(|pattern| Regex::new(pattern).unwrap()).collect::<Vec<_>>();
         let whitelist = TableFilter { whitelist: names(&["a", "b"]), ..TableFilter::default() };
         assert!(whitelist.accepts("a") && !whitelist.accepts("ab"));
         let blacklist = TableFilter { blacklist: names(&["a"]), ..TableFilter::default() };
         assert!(!blacklist.accepts("a") && blacklist.accepts("b"));
-        let both = TableFilter { include: patterns(&["ord.*"]), exclude: patterns(&[".*_old"]), ..TableFilter::default() };
+        let both =
+            TableFilter { include: patterns(&["ord.*"]), exclude: patterns(&[".*_old"]), ..TableFilter::default() };
         assert!(both.accepts("orders") && !both.accepts("orders_old") && !both.accepts("my_orders"));
         assert!(TableFilter::default().accepts("anything"));
     }

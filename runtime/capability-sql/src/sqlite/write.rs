@@ -60,8 +60,11 @@ pub fn execute_batch(
     }
     let resolved: Vec<(FieldRef, ArrayRef)> =
         paths.iter().map(|path| resolve(batch, path)).collect::<Result<_, _>>().map_err(WriteError::Path)?;
-    let columns: Vec<Column<'_>> =
-        resolved.iter().zip(paths).map(|((field, array), path)| Column::new(field, array, path)).collect::<Result<_, _>>()?;
+    let columns: Vec<Column<'_>> = resolved
+        .iter()
+        .zip(paths)
+        .map(|((field, array), path)| Column::new(field, array, path))
+        .collect::<Result<_, _>>()?;
     let before = connection.total_changes();
     for row in 0..batch.len() {
         for (index, column) in columns.iter().enumerate() {
