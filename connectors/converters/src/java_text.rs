@@ -2,7 +2,6 @@
 //!
 //! Dates are in UTC, where Kafka uses the zone of its process; bytes are refused, where Kafka writes an object's address.
 
-use crate::decimal;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, StringArray};
@@ -11,6 +10,7 @@ use arrow_schema::{DataType, Field, TimeUnit};
 use chrono::DateTime;
 use num_bigint::BigInt;
 use sluice_connect_api::ConvertError;
+use sluice_data::number;
 use sluice_data::schema::decimal_scale;
 use std::fmt::Write;
 
@@ -31,23 +31,27 @@ fn write(field: &Field, column: &ArrayRef, row: usize, out: &mut String) -> Resu
         return Ok(false);
     }
     match column.data_type() {
-        DataType::Float32 => write_float(&format!("{:e}", column.as_primitive::<Float32Type>().value(row)), out),
-        DataType::Float64 => write_float(&format!("{:e}", column.as_primitive::<Float64Type>().value(row)), out),
+        DataType::Float32 => {
+            out.push_str(&number::float_text(&format!("{:e}", column.as_primitive::<Float32Type>().value(row))))
+        }
+        DataType::Float64 => {
+            out.push_str(&number::float_text(&format!("{:e}", column.as_primitive::<Float64Type>().value(row))))
+        }
         DataType::Boolean => out.push_str(if column.as_boolean().value(row) { "true" } else { "false" }),
         DataType::Utf8 => out.push_str(column.as_string::<i32>().value(row)),
         DataType::Utf8View => out.push_str(column.as_string_view().value(row)),
         DataType::LargeUtf8 => out.push_str(column.as_string::<i64>().value(row)),
         DataType::Decimal128(_, scale) => {
             let unscaled = column.as_primitive::<Decimal128Type>().value(row).to_string();
-            out.push_str(&decimal::to_text(&unscaled, (*scale).into()));
+            out.push_str(&number::to_text(&unscaled, (*scale).into()));
         }
         DataType::Decimal256(_, scale) => {
             let unscaled = column.as_primitive::<Decimal256Type>().value(row).to_string();
-            out.push_str(&decimal::to_text(&unscaled, (*scale).into()));
+            out.push_str(&number::to_text(&unscaled, (*scale).into()));
         }
         DataType::Binary if decimal_scale(field).is_some() => {
             let unscaled = BigInt::from_signed_bytes_be(column.as_binary::<i32>().value(row)).to_string();
-            out.push_str(&decimal::to_text(&unscaled, decimal_scale(field).unwrap_or_default()));
+            out.push_str(&number::to_text(&unscaled, decimal_scale(field).unwrap_or_default()));
         }
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
             return Err(ConvertError::new(format!(
@@ -114,16 +118,16 @@ fn write_number_or_date(column: &ArrayRef, row: usize, out: &mut String) -> Resu
     let refuse = |error: arrow_schema::ArrowError| ConvertError::new(format!("the value has no text: {error}"));
     let ms = DataType::Timestamp(TimeUnit::Millisecond, None);
     let value = column.slice(row, 1);
-    let integer = |array: &ArrayRef| cast(array, &DataType::Int64).map_err(refuse);
-    let number = match column.data_type() {
-        DataType::Date32 | DataType::Timestamp(..) => integer(&cast(&value, &ms).map_err(refuse)?)?,
+    let widened = |array: &ArrayRef| cast(array, &DataType::Int64).map_err(refuse);
+    let integer = match column.data_type() {
+        DataType::Date32 | DataType::Timestamp(..) => widened(&cast(&value, &ms).map_err(refuse)?)?,
         DataType::Time32(_) | DataType::Time64(_) => {
             let as_ms = cast(&value, &DataType::Time32(TimeUnit::Millisecond)).map_err(refuse)?;
-            integer(&cast(&as_ms, &DataType::Int32).map_err(refuse)?)?
+            widened(&cast(&as_ms, &DataType::Int32).map_err(refuse)?)?
         }
-        _ => integer(&value)?,
+        _ => widened(&value)?,
     };
-    let number = number.as_primitive::<Int64Type>().value(0);
+    let number = integer.as_primitive::<Int64Type>().value(0);
     let written = match column.data_type().is_temporal() {
         true => match DateTime::from_timestamp_millis(number) {
             Some(time) => write!(out, "{}", time.format("%a %b %d %H:%M:%S UTC %Y")),
@@ -133,37 +137,4 @@ fn write_number_or_date(column: &ArrayRef, row: usize, out: &mut String) -> Resu
     };
     written.expect("writing into memory does not fail");
     Ok(())
-}
-
-/// `scientific` is a number as `1.25e-7`. Source: Java `Double.toString`.
-fn write_float(scientific: &str, out: &mut String) {
-    match scientific {
-        "inf" => return out.push_str("Infinity"),
-        "-inf" => return out.push_str("-Infinity"),
-        "NaN" => return out.push_str("NaN"),
-        _ => {}
-    }
-    let (mantissa, exponent) = scientific.split_once('e').expect("the format has an exponent");
-    let exponent: i32 = exponent.parse().expect("the exponent is an integer");
-    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |mantissa| ("-", mantissa));
-    let digits = mantissa.replace('.', "");
-    out.push_str(sign);
-    if !(-3..7).contains(&exponent) {
-        let (first, rest) = digits.split_at(1);
-        let rest = if rest.is_empty() { "0" } else { rest };
-        write!(out, "{first}.{rest}E{exponent}").expect("writing into memory does not fail");
-        return;
-    }
-    if exponent < 0 {
-        out.push_str("0.");
-        out.extend(std::iter::repeat_n('0', (-exponent - 1) as usize));
-        out.push_str(&digits);
-        return;
-    }
-    let whole = exponent as usize + 1;
-    let padded = format!("{digits:0<whole$}");
-    let (whole, fraction) = padded.split_at(whole);
-    out.push_str(whole);
-    out.push('.');
-    out.push_str(if fraction.is_empty() { "0" } else { fraction });
 }

@@ -4,7 +4,6 @@
 //! converters' place in a record, and formats that need a schema registry.
 
 pub mod byte_array;
-mod decimal;
 mod java_text;
 pub mod json;
 pub mod number;

@@ -27,7 +27,10 @@ pub enum TextAsBytes {
 pub fn cast_column(array: &ArrayRef, from: &Field, to: &Field, bytes: TextAsBytes) -> Result<ArrayRef, Error> {
     let cast = convert(array, from, to, bytes).map_err(|error| {
         let (from, to_type) = (from.data_type(), to.data_type());
-        CapabilityError::rejected("batch.cast", format!("column {:?} cannot become {to_type} from {from}: {error}", to.name()))
+        CapabilityError::rejected(
+            "batch.cast",
+            format!("column {:?} cannot become {to_type} from {from}: {error}", to.name()),
+        )
     })?;
     if !to.is_nullable() && cast.logical_null_count() > 0 {
         let message = format!("column {:?} has null values, but its schema is not optional", to.name());
@@ -119,7 +122,8 @@ fn convert_map(
 
 /// Any number as unscaled bytes of `scale`.
 fn unscaled(array: &ArrayRef, from: &Field, scale: i32) -> Result<ArrayRef, ArrowError> {
-    let arrow_scale = i8::try_from(scale).map_err(|_| ArrowError::CastError(format!("the scale {scale} is too large")))?;
+    let arrow_scale =
+        i8::try_from(scale).map_err(|_| ArrowError::CastError(format!("the scale {scale} is too large")))?;
     let text: ArrayRef = match View::new(from, array)? {
         View::Text(text) => Arc::new(text),
         other => Arc::new(rendered(&other, array.len())),

@@ -83,12 +83,18 @@ pub fn to_guest(field: &Field, array: &ArrayRef) -> Result<Column, Error> {
     let validity = validity.map(|nulls| nulls.iter().map(u8::from).collect());
     let narrow = matches!(
         array.data_type(),
-        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 | DataType::Date32 | DataType::Time32(_)
+        DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::Date32
+            | DataType::Time32(_)
     );
     let values = match view {
-        View::Boolean(values) => {
-            ColumnValues::Boolean((0..values.len()).map(|row| u8::from(values.is_valid(row) && values.value(row))).collect())
-        }
+        View::Boolean(values) => ColumnValues::Boolean(
+            (0..values.len()).map(|row| u8::from(values.is_valid(row) && values.value(row))).collect(),
+        ),
         View::Integer(values) | View::Date(values) | View::Time(values) | View::Timestamp(values) if narrow => {
             let values = cast(&values, &DataType::Int32).map_err(|error| refused(&error))?;
             ColumnValues::Int32(dense(values.as_primitive::<Int32Type>()))

@@ -49,7 +49,11 @@ fn wrong_option(name: &str, value: &str, expected: &str) -> Error {
 ///
 /// # Errors
 /// Fatal `writer.format`, `writer.option`.
-pub fn open(format: &str, options: &[(String, String)], output: Box<dyn ByteSink>) -> Result<Box<dyn BatchEncoder>, Error> {
+pub fn open(
+    format: &str,
+    options: &[(String, String)],
+    output: Box<dyn ByteSink>,
+) -> Result<Box<dyn BatchEncoder>, Error> {
     let mut options = Options(options.iter().cloned().collect());
     let encoder: Box<dyn BatchEncoder> = match format {
         "parquet" => Box::new(parquet::ParquetEncoder::open(&mut options, output)?),

@@ -33,8 +33,7 @@ pub fn decode(topic: &str, ipc: Vec<u8>) -> Result<ConnectBatch, Error> {
     let batch = if is_batch { with_every_column(topic, records) } else { as_struct(topic, records) };
     let batch = batch.map_err(|error| refused(&error))?;
     for field in [batch.key_field(), batch.value_field()] {
-        ConnectSchema::from_field(field)
-            .map_err(|error| CapabilityError::rejected("batch.ipc", error.to_string()))?;
+        ConnectSchema::from_field(field).map_err(|error| CapabilityError::rejected("batch.ipc", error.to_string()))?;
     }
     if batch.row_ids().null_count() > 0 {
         return Err(CapabilityError::rejected("batch.ipc", "the column row_id has null values"));

@@ -28,7 +28,9 @@ pub fn write_value(out: &mut Vec<u8>, view: &View, row: usize, decimals: Decimal
         View::Integer(array) | View::Date(array) | View::Time(array) | View::Timestamp(array) => {
             write_integer(out, array.value(row));
         }
-        View::Float32(array) => write_float(out, array.value(row).is_finite(), f64::from(array.value(row)), &array.value(row)),
+        View::Float32(array) => {
+            write_float(out, array.value(row).is_finite(), f64::from(array.value(row)), &array.value(row))
+        }
         View::Float64(array) => write_float(out, array.value(row).is_finite(), array.value(row), &array.value(row)),
         View::Text(array) => write_string(out, array.value(row)),
         View::Json(array) => out.extend_from_slice(array.value(row).as_bytes()),

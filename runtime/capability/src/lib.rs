@@ -29,8 +29,8 @@ pub mod text;
 pub mod view;
 
 pub use error::{CapabilityError, HostResult};
-pub use host::add_to_linker;
 pub use grants::{Ceiling, GrantError, Grants, Named};
+pub use host::add_to_linker;
 pub use state::{GuestIdentity, GuestState, HasGuest};
 
 use std::any::Any;

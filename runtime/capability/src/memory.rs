@@ -15,7 +15,9 @@ pub struct MemorySink(Vec<u8>);
 impl ByteSink for MemorySink {
     async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         if self.0.len() + bytes.len() > MEMORY_OUTPUT_BYTES_MAX {
-            let message = format!("an output in memory holds at most {MEMORY_OUTPUT_BYTES_MAX} bytes: write to a file or an object");
+            let message = format!(
+                "an output in memory holds at most {MEMORY_OUTPUT_BYTES_MAX} bytes: write to a file or an object"
+            );
             return Err(CapabilityError::rejected("output.too-large", message));
         }
         self.0.extend_from_slice(&bytes);

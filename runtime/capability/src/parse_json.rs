@@ -40,7 +40,8 @@ pub fn parse_json(batch: &ConnectBatch, wanted: &Field) -> Result<ConnectBatch, 
 type Refused = (Option<usize>, ArrowError);
 
 fn decode(wire: &Arc<Field>, text: &StringArray, rows: std::ops::Range<usize>) -> Result<ArrayRef, Refused> {
-    let builder = ReaderBuilder::new_with_field(wire.clone()).with_coerce_primitive(true).with_batch_size(rows.len().max(1));
+    let builder =
+        ReaderBuilder::new_with_field(wire.clone()).with_coerce_primitive(true).with_batch_size(rows.len().max(1));
     let mut decoder = builder.build_decoder().map_err(|error| (None, error))?;
     for (fed, row) in rows.clone().enumerate() {
         let line = if text.is_null(row) { "null" } else { text.value(row) };
@@ -51,7 +52,8 @@ fn decode(wire: &Arc<Field>, text: &StringArray, rows: std::ops::Range<usize>) -
             }
         }
         if decoder.has_partial_record() || decoder.len() != fed + 1 {
-            let problem = if decoder.len() > fed + 1 { "there is more than one value" } else { "the text ends too early" };
+            let problem =
+                if decoder.len() > fed + 1 { "there is more than one value" } else { "the text ends too early" };
             return Err((Some(row), ArrowError::JsonError(problem.into())));
         }
     }

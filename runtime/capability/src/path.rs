@@ -30,7 +30,8 @@ pub fn resolve(batch: &ConnectBatch, path: &str) -> Result<(FieldRef, ArrayRef),
 /// A field's name may hold dots itself: the longest name that fits wins.
 fn descend(field: &FieldRef, column: &ArrayRef, rest: &str, path: &str) -> Result<(FieldRef, ArrayRef), Error> {
     let DataType::Struct(fields) = field.data_type() else {
-        let remedy = if is_json(field) { "is schemaless JSON: parse it with a schema first" } else { "is not a struct" };
+        let remedy =
+            if is_json(field) { "is schemaless JSON: parse it with a schema first" } else { "is not a struct" };
         return Err(no_column(path, &format!("column {:?} {remedy}", field.name())));
     };
     let fits = |name: &str| {

@@ -168,7 +168,10 @@ fn check_field_count(count: usize) -> Result<(), Error> {
     if count <= FIELDS_MAX {
         return Ok(());
     }
-    Err(CapabilityError::rejected("batch.column", format!("{count} fields are more than the {FIELDS_MAX} of one struct")))
+    Err(CapabilityError::rejected(
+        "batch.column",
+        format!("{count} fields are more than the {FIELDS_MAX} of one struct"),
+    ))
 }
 
 fn bad_schema(problem: String) -> Error {

@@ -68,16 +68,17 @@ impl View {
             DataType::Null => Self::Null,
             DataType::Boolean => Self::Boolean(array.as_boolean().clone()),
             DataType::Int64 => Self::Integer(array.as_primitive().clone()),
-            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => {
-                Self::Integer(integers(array)?)
-            }
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::UInt32 => Self::Integer(integers(array)?),
             DataType::Float32 => Self::Float32(array.as_primitive::<Float32Type>().clone()),
             DataType::Float64 => Self::Float64(array.as_primitive::<Float64Type>().clone()),
             DataType::Utf8 if is_json(field) => Self::Json(array.as_string().clone()),
             DataType::Utf8 => Self::Text(array.as_string().clone()),
-            DataType::LargeUtf8 | DataType::Utf8View => {
-                Self::Text(cast(array, &DataType::Utf8)?.as_string().clone())
-            }
+            DataType::LargeUtf8 | DataType::Utf8View => Self::Text(cast(array, &DataType::Utf8)?.as_string().clone()),
             DataType::Binary => match decimal_scale(field) {
                 Some(scale) => Self::Decimal(Decimals::Unscaled(array.as_binary().clone(), scale)),
                 None => Self::Bytes(array.as_binary().clone()),
@@ -172,9 +173,7 @@ impl Decimals {
     pub fn unscaled_bytes(&self, row: usize) -> Vec<u8> {
         match self {
             Self::Small(array) => BigInt::from(array.value(row)).to_signed_bytes_be(),
-            Self::Large(array) => {
-                BigInt::from_signed_bytes_be(&array.value(row).to_be_bytes()).to_signed_bytes_be()
-            }
+            Self::Large(array) => BigInt::from_signed_bytes_be(&array.value(row).to_be_bytes()).to_signed_bytes_be(),
             Self::Unscaled(array, _) => array.value(row).to_vec(),
         }
     }

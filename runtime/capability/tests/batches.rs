@@ -38,10 +38,7 @@ fn named(name: &str, column: Column) -> NamedColumn {
 }
 
 async fn people(state: &mut GuestState) -> Resource<Batch> {
-    let columns = vec![
-        named("id", integers(&[3, 1, 2, 4])),
-        named("city", text(&["Bern", "Rom", "Bern", "Oslo"])),
-    ];
+    let columns = vec![named("id", integers(&[3, 1, 2, 4])), named("city", text(&["Bern", "Rom", "Bern", "Oslo"]))];
     state.from_columns("people".into(), columns, None).await.unwrap().unwrap()
 }
 
@@ -207,11 +204,8 @@ async fn a_field_becomes_the_key_and_fields_change() {
 async fn a_field_is_null_where_its_parent_is() {
     let mut state = state();
     let inner = Fields::from(vec![Field::new("id", DataType::Int64, false)]);
-    let values = StructArray::new(
-        inner.clone(),
-        vec![Arc::new(Int64Array::from(vec![1, 2]))],
-        Some(vec![true, false].into()),
-    );
+    let values =
+        StructArray::new(inner.clone(), vec![Arc::new(Int64Array::from(vec![1, 2]))], Some(vec![true, false].into()));
     let field = Field::new("value", DataType::Struct(inner), true);
     let batch = ConnectBatch::builder("t", &field, Arc::new(values)).build().unwrap();
     let batch = state.push_batch(batch).unwrap();
@@ -290,7 +284,9 @@ async fn a_row_that_does_not_parse_is_named() {
         let batch = ConnectBatch::builder("t", &field, Arc::new(lines)).row_ids_from(40).build().unwrap();
         let batch = state.push_batch(batch).unwrap();
         match state.parse_json(batch, schema.into()).await.unwrap() {
-            Err(Error::Rejected(details)) => assert!(details.message.starts_with("row:41 "), "{bad}: {}", details.message),
+            Err(Error::Rejected(details)) => {
+                assert!(details.message.starts_with("row:41 "), "{bad}: {}", details.message)
+            }
             Err(other) => panic!("{bad}: {other:?}"),
             Ok(_) => panic!("{bad} must be refused"),
         }

@@ -106,8 +106,10 @@ fn every_type() -> ConnectBatch {
 async fn json_lines_look_as_json_converter_writes_them() {
     let bytes = encode("json", &[], &[every_type()]).await.unwrap();
     let expected = concat!(
-        r#"{"text":"a\"\\\n\u0001ö","raw":"AQI=","price":"BOI=","at":1000,"ratio":0.5,"ok":true,"list":[1,null]}"#, "\n",
-        r#"{"text":"","raw":"","price":"+w==","at":-1,"ratio":"NaN","ok":null,"list":null}"#, "\n"
+        r#"{"text":"a\"\\\n\u0001ö","raw":"AQI=","price":"BOI=","at":1000,"ratio":0.5,"ok":true,"list":[1,null]}"#,
+        "\n",
+        r#"{"text":"","raw":"","price":"+w==","at":-1,"ratio":"NaN","ok":null,"list":null}"#,
+        "\n"
     );
     assert_eq!(String::from_utf8(bytes).unwrap(), expected);
     let numeric = encode("json", &[("decimal-format", "NUMERIC")], &[every_type()]).await.unwrap();
@@ -128,14 +130,16 @@ async fn text_lines_look_as_java_prints_them() {
     let bytes = encode("text", &[], &[numbers(6..8)]).await.unwrap();
     assert_eq!(String::from_utf8(bytes).unwrap(), "Struct{id=6,name=name 6}\nStruct{id=7}\n");
     let plain = StringArray::from(vec![Some("a line"), None]);
-    let batch = ConnectBatch::builder("t", &Field::new("value", DataType::Utf8, true), Arc::new(plain)).build().unwrap();
+    let batch =
+        ConnectBatch::builder("t", &Field::new("value", DataType::Utf8, true), Arc::new(plain)).build().unwrap();
     assert_eq!(encode("text", &[], &[batch]).await.unwrap(), b"a line\nnull\n");
 }
 
 #[tokio::test]
 async fn raw_bytes_are_separated() {
     let values = BinaryArray::from(vec![&b"\xff\x00"[..], b"b"]);
-    let batch = ConnectBatch::builder("t", &Field::new("value", DataType::Binary, false), Arc::new(values)).build().unwrap();
+    let batch =
+        ConnectBatch::builder("t", &Field::new("value", DataType::Binary, false), Arc::new(values)).build().unwrap();
     assert_eq!(encode("bytes", &[], std::slice::from_ref(&batch)).await.unwrap(), b"\xff\x00\nb\n");
     assert_eq!(encode("bytes", &[("separator", "||")], &[batch]).await.unwrap(), b"\xff\x00||b||");
     assert_eq!(code(encode("bytes", &[], &[numbers(0..1)]).await), "writer.type");

@@ -36,7 +36,7 @@ pub struct Header<'a> {
 }
 
 /// The headers of row `row`, in order.
-pub fn row_headers(headers: &ListArray, row: usize) -> impl Iterator<Item = Header<'_>> {
+pub fn row_headers(headers: &ListArray, row: usize) -> impl Iterator<Item = Header<'_>> + Clone {
     let range = headers.value_offsets()[row] as usize..headers.value_offsets()[row + 1] as usize;
     let entries: &StructArray = headers.values().as_struct();
     let names = entries.column(0).as_string::<i32>();

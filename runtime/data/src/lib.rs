@@ -8,6 +8,7 @@
 pub mod batch;
 pub mod headers;
 pub mod id;
+pub mod number;
 pub mod offset;
 pub mod schema;
 

@@ -55,6 +55,14 @@ impl Reservation {
         self.bytes
     }
 
+    /// Takes `bytes` out of this one, or all it has.
+    #[must_use]
+    pub fn split(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Self { budget: self.budget.clone(), bytes }
+    }
+
     /// Makes one of two.
     pub fn merge(&mut self, mut other: Self) {
         debug_assert!(Arc::ptr_eq(&self.budget.0, &other.budget.0), "reservations of one budget");
@@ -80,7 +88,10 @@ mod tests {
         one.merge(budget.reserve(60));
         assert!(budget.is_exhausted());
         assert_eq!((one.bytes(), budget.used_bytes()), (120, 120));
+        let two = one.split(50);
         drop(one);
+        assert_eq!((two.bytes(), budget.used_bytes()), (50, 50));
+        drop(two);
         assert_eq!(budget.used_bytes(), 0);
     }
 }

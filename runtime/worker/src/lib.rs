@@ -13,15 +13,29 @@
 //! - A sink's delivery has a durable plan before it begins, and the same identity in every repetition.
 //! - Offsets are committed in the same atomic append that ends the plan and holds the dead letters.
 
+mod append;
 mod budget;
 mod clock;
 mod config;
+mod dead_letter;
+mod error_report;
+mod retry;
+mod sink_assignment;
+mod sink_batch;
+mod sink_convert;
+mod sink_delivery;
+mod sink_fetch;
+mod sink_plan;
 mod sink_task;
+mod source_append;
+mod source_convert;
 mod source_task;
 mod task_config;
 mod task_error;
 mod task_run;
 mod task_state;
+mod topics;
+mod transformation_chain;
 mod worker;
 
 pub use budget::MemoryBudget;

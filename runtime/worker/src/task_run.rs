@@ -9,7 +9,7 @@ use crate::worker::Shared;
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use sluice_connect_api::connector::TaskRequests;
-use sluice_connect_api::{ConnectorKind, TaskContext};
+use sluice_connect_api::{ConnectError, ConnectorKind, TaskContext};
 use sluice_storage::TargetState;
 use sluice_telemetry::event::{TaskLabels, TaskStateChanged};
 use std::any::Any;
@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// What the user wants of a running task.
 #[derive(Clone)]
@@ -112,6 +113,8 @@ pub(crate) struct TaskParts {
     pub spec: Arc<TaskSpec>,
     pub lifecycle: Lifecycle,
     pub requests: Arc<Requests>,
+    /// What the task has handed to the log and that takes effect in memory when durable.
+    pub settling: TaskTracker,
     topics: BTreeSet<Arc<str>>,
 }
 
@@ -124,7 +127,14 @@ impl TaskParts {
             commit: Notify::new(),
             pause: Mutex::default(),
         };
-        Self { shared, spec, lifecycle, requests: Arc::new(requests), topics: BTreeSet::new() }
+        Self {
+            shared,
+            spec,
+            lifecycle,
+            requests: Arc::new(requests),
+            settling: TaskTracker::new(),
+            topics: BTreeSet::new(),
+        }
     }
 
     pub fn labels(&self) -> TaskLabels<'_> {
@@ -144,6 +154,10 @@ impl TaskParts {
     /// One writer at a time: a later start of this task fences this one.
     pub fn transactional_id(&self) -> String {
         format!("connect-{}", self.spec.id)
+    }
+
+    pub fn connector_error(&self, operation: &'static str, source: ConnectError) -> TaskError {
+        TaskError::Connector { operation, class: self.spec.class.clone(), source }
     }
 
     pub fn uses_topic(&mut self, topic: &Arc<str>) {
@@ -180,7 +194,11 @@ pub(crate) async fn run_task(parts: TaskParts) {
     let (shared, spec) = (Arc::clone(&parts.shared), Arc::clone(&parts.spec));
     let labels = TaskLabels { connector: spec.id.connector.as_str(), task: spec.id.index };
     let listener = &shared.context.listener;
+    let settling = parts.settling.clone();
     let ended = AssertUnwindSafe(execute(parts)).catch_unwind().await;
+    // Before the task may start again, what it has handed to the log must have taken effect, or not.
+    settling.close();
+    settling.wait().await;
     let ended = ended.unwrap_or_else(|panic| Err(TaskError::Panicked { message: panic_message(&*panic) }));
     match ended {
         Ok(()) => {

@@ -1,7 +1,6 @@
 //! JSON values to one column, by a known Connect schema. Made once per schema and batch; nothing is built per value.
 
 use super::parser::{JsonError, Parser};
-use crate::decimal;
 use arrow_array::types::{Decimal128Type, Decimal256Type, DecimalType, Float32Type, Float64Type, Int64Type};
 use arrow_array::{ArrayRef, BinaryArray, BooleanArray, ListArray, MapArray, PrimitiveArray, StringArray, StructArray};
 use arrow_buffer::{
@@ -13,6 +12,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use num_bigint::BigInt;
+use sluice_data::number;
 use sluice_data::schema::{DATE, TIME, TIMESTAMP, decimal_scale};
 use sluice_data::{ConnectSchema, SchemaType};
 use std::sync::Arc;
@@ -234,7 +234,7 @@ impl Values {
             }
             Self::DecimalBytes { values, scale } => {
                 let unscaled = read_unscaled(parser, *scale)?;
-                values.values.extend_from_slice(decimal::minimal(&unscaled));
+                values.values.extend_from_slice(number::minimal(&unscaled));
                 values.end()?;
             }
             Self::Struct(structure) => return structure.read(parser),
@@ -484,7 +484,7 @@ fn read_integer(parser: &mut Parser<'_>, min: i64, max: i64, logical: Option<&st
     let value = match parse_integer(text) {
         Some(value) => value,
         // 1.0 and 1e3 are integers too.
-        None => match decimal::parse(number, 0).and_then(|value| i64::try_from(value).ok()) {
+        None => match number::parse(number, 0).and_then(|value| i64::try_from(value).ok()) {
             Some(value) => value,
             None => return ReadError::fail(format!("{number} is no integer from {min} to {max}")),
         },
@@ -558,7 +558,7 @@ fn read_unscaled(parser: &mut Parser<'_>, scale: i32) -> Result<Vec<u8>, Box<Rea
         }
         Some(b'-' | b'0'..=b'9') => {
             let number = std::str::from_utf8(parser.number()?).expect("a number is ASCII");
-            match decimal::parse(number, scale) {
+            match number::parse(number, scale) {
                 Some(unscaled) => Ok(BigInt::to_signed_bytes_be(&unscaled)),
                 None => ReadError::fail(format!("{number} does not fit a Decimal with scale {scale}")),
             }
@@ -572,7 +572,7 @@ fn read_unscaled(parser: &mut Parser<'_>, scale: i32) -> Result<Vec<u8>, Box<Rea
 
 fn read_decimal<const N: usize>(parser: &mut Parser<'_>, scale: i32) -> Result<[u8; N], Box<ReadError>> {
     let unscaled = read_unscaled(parser, scale)?;
-    match decimal::widen::<N>(&unscaled) {
+    match number::widen::<N>(&unscaled) {
         Some(wide) => Ok(wide),
         None => ReadError::fail(format!("the Decimal has more than {} bytes", N)),
     }

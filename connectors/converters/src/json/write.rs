@@ -2,7 +2,6 @@
 
 use super::DecimalFormat;
 use super::parser::{Parser, plain_len};
-use crate::decimal;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Decimal256Array, StringArray};
@@ -14,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use num_bigint::BigInt;
 use serde_json::ser::{CompactFormatter, Formatter};
 use sluice_connect_api::ConvertError;
+use sluice_data::number;
 use sluice_data::schema::{decimal_scale, is_json};
 use sluice_data::{ConnectSchema, SchemaError, SchemaType};
 
@@ -217,15 +217,15 @@ impl Values {
             Self::Decimal128(values, scale, format) => {
                 let unscaled = values.value(row);
                 match format {
-                    DecimalFormat::Base64 => write_base64(decimal::minimal(&unscaled.to_be_bytes()), out),
-                    DecimalFormat::Numeric => out.extend(decimal::to_text(&unscaled.to_string(), *scale).bytes()),
+                    DecimalFormat::Base64 => write_base64(number::minimal(&unscaled.to_be_bytes()), out),
+                    DecimalFormat::Numeric => out.extend(number::to_text(&unscaled.to_string(), *scale).bytes()),
                 }
             }
             Self::Decimal256(values, scale, format) => {
                 let unscaled = values.value(row);
                 match format {
-                    DecimalFormat::Base64 => write_base64(decimal::minimal(&unscaled.to_be_bytes()), out),
-                    DecimalFormat::Numeric => out.extend(decimal::to_text(&unscaled.to_string(), *scale).bytes()),
+                    DecimalFormat::Base64 => write_base64(number::minimal(&unscaled.to_be_bytes()), out),
+                    DecimalFormat::Numeric => out.extend(number::to_text(&unscaled.to_string(), *scale).bytes()),
                 }
             }
             Self::DecimalBytes(values, scale, format) => {
@@ -234,7 +234,7 @@ impl Values {
                     DecimalFormat::Base64 => write_base64(bytes, out),
                     DecimalFormat::Numeric => {
                         let unscaled = BigInt::from_signed_bytes_be(bytes).to_string();
-                        out.extend(decimal::to_text(&unscaled, *scale).bytes());
+                        out.extend(number::to_text(&unscaled, *scale).bytes());
                     }
                 }
             }

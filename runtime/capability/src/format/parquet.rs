@@ -69,9 +69,8 @@ impl ParquetEncoder {
     fn writer_for(&mut self, schema: &SchemaRef) -> Result<&mut Open, Error> {
         if self.writer.is_none() {
             // The Arrow schema would bring a hash map's random order into the footer.
-            let options = ArrowWriterOptions::new()
-                .with_properties(self.properties.clone())
-                .with_skip_arrow_metadata(true);
+            let options =
+                ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
             let encoder = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options);
             let encoder = encoder.map_err(|error| refused(&error))?;
             self.writer = Some(Open { schema: schema.clone(), encoder, pending: Vec::new(), pending_rows: 0 });
@@ -108,7 +107,8 @@ impl BatchEncoder for ParquetEncoder {
     }
 
     fn size_bytes(&self) -> u64 {
-        let buffered = self.writer.as_ref().map_or(0, |open| open.encoder.in_progress_size() + open.encoder.inner().len());
+        let buffered =
+            self.writer.as_ref().map_or(0, |open| open.encoder.in_progress_size() + open.encoder.inner().len());
         self.output.size_bytes() + buffered as u64
     }
 

@@ -44,7 +44,8 @@ impl writers::HostOutput for GuestState {
 
     async fn into_bytes(&mut self, this: Resource<Output>) -> HostResult<Vec<u8>> {
         let output = self.entered_host().delete(this)?;
-        let not_in_memory = || CapabilityError::fatal("output.not-in-memory", "this output goes elsewhere: call finish");
+        let not_in_memory =
+            || CapabilityError::fatal("output.not-in-memory", "this output goes elsewhere: call finish");
         Ok(output.0.into_memory().map(|bytes| bytes.to_vec()).ok_or_else(not_in_memory))
     }
 
