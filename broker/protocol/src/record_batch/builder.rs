@@ -43,6 +43,16 @@ pub fn encode(rows: &impl RecordColumns, batch_bytes_max: usize) -> Result<Bytes
     Ok(builder.finish())
 }
 
+/// A batch without records that stands for the offsets from `base_offset` to below `end_offset` (as many as one batch
+/// can), as Kafka's compaction leaves them: a reader gets past offsets that hold nothing.
+#[must_use]
+pub fn empty_batch(base_offset: i64, end_offset: i64) -> Bytes {
+    let mut batch = vec![0; BATCH_OVERHEAD_BYTES];
+    fill_header(&mut batch, 0, i32::try_from(end_offset - base_offset - 1).unwrap_or(i32::MAX), -1, -1);
+    super::set_base_offset(&mut batch, base_offset);
+    batch.into()
+}
+
 /// Builds one or more batches, base offset 0 in each, no compression, producer id -1.
 #[derive(Debug)]
 pub struct RecordBatchBuilder {
@@ -197,21 +207,26 @@ impl RecordBatchBuilder {
 
     fn finish_batch(&mut self) {
         let batch = &mut self.out[self.batch_at..];
-        let length = (batch.len() - LOG_OVERHEAD_BYTES) as i32;
-        put(batch, LENGTH_AT, length.to_be_bytes());
-        put(batch, super::LEADER_EPOCH_AT, (-1i32).to_be_bytes());
-        batch[MAGIC_AT] = 2;
-        put(batch, LAST_OFFSET_DELTA_AT, (self.count - 1).to_be_bytes());
-        put(batch, BASE_TIMESTAMP_AT, self.base_timestamp.to_be_bytes());
-        put(batch, MAX_TIMESTAMP_AT, self.max_timestamp.to_be_bytes());
-        put(batch, PRODUCER_ID_AT, (-1i64).to_be_bytes());
-        put(batch, PRODUCER_EPOCH_AT, (-1i16).to_be_bytes());
-        put(batch, BASE_SEQUENCE_AT, (-1i32).to_be_bytes());
-        put(batch, COUNT_AT, self.count.to_be_bytes());
-        let crc = crc32c::crc32c(&batch[ATTRIBUTES_AT..]);
-        put(batch, CRC_AT, crc.to_be_bytes());
+        fill_header(batch, self.count, self.count - 1, self.base_timestamp, self.max_timestamp);
         self.count = 0;
     }
+}
+
+/// Everything but the base offset, and the CRC over the records that stand behind it already.
+fn fill_header(batch: &mut [u8], count: i32, last_offset_delta: i32, base_timestamp: i64, max_timestamp: i64) {
+    let length = (batch.len() - LOG_OVERHEAD_BYTES) as i32;
+    put(batch, LENGTH_AT, length.to_be_bytes());
+    put(batch, super::LEADER_EPOCH_AT, (-1i32).to_be_bytes());
+    batch[MAGIC_AT] = 2;
+    put(batch, LAST_OFFSET_DELTA_AT, last_offset_delta.to_be_bytes());
+    put(batch, BASE_TIMESTAMP_AT, base_timestamp.to_be_bytes());
+    put(batch, MAX_TIMESTAMP_AT, max_timestamp.to_be_bytes());
+    put(batch, PRODUCER_ID_AT, (-1i64).to_be_bytes());
+    put(batch, PRODUCER_EPOCH_AT, (-1i16).to_be_bytes());
+    put(batch, BASE_SEQUENCE_AT, (-1i32).to_be_bytes());
+    put(batch, COUNT_AT, count.to_be_bytes());
+    let crc = crc32c::crc32c(&batch[ATTRIBUTES_AT..]);
+    put(batch, CRC_AT, crc.to_be_bytes());
 }
 
 #[inline]

@@ -28,7 +28,7 @@ mod retain;
 mod tests;
 mod varint;
 
-pub use builder::{EncodeError, NoHeaders, RecordBatchBuilder, RecordColumns, encode};
+pub use builder::{EncodeError, NoHeaders, RecordBatchBuilder, RecordColumns, empty_batch, encode};
 pub use read::{
     BatchError, Batches, Compression, HeaderRef, Headers, RecordBatchRef, RecordRef, Records, batches, set_base_offset,
     set_leader_epoch,

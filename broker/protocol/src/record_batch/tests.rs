@@ -159,6 +159,16 @@ fn a_record_at_the_limit_passes_and_one_past_it_is_refused_without_harm() {
 }
 
 #[test]
+fn an_empty_batch_stands_for_its_offsets() {
+    let mut bytes = empty_batch(100, 250);
+    let batch = RecordBatchRef::parse(&bytes).expect("whole");
+    batch.verify_crc().expect("a valid CRC");
+    assert_eq!((batch.base_offset(), batch.last_offset(), batch.count()), (100, 249, 0));
+    assert_eq!(batch.records().expect("plain").count(), 0);
+    assert!(RecordBatchDecoder::decode(&mut bytes).expect("Kafka's readers take it").records.is_empty());
+}
+
+#[test]
 fn a_compressed_batch_is_recognised_and_named() {
     for (theirs, ours) in [
         (TheirCompression::Gzip, Compression::Gzip),

@@ -1,0 +1,88 @@
+//! Fetching, with a long poll that costs nothing while it waits.
+
+use crate::Inner;
+use bytes::Bytes;
+use sluice_client::{Consumer, FetchError, FetchPartition, Fetched, FetchedPartition, TopicPartition};
+use sluice_log::{LogReadError, TopicId};
+use std::time::Duration;
+use tokio::time::Instant;
+
+#[async_trait::async_trait]
+impl Consumer for Inner {
+    async fn fetch(&self, partitions: &[FetchPartition], max_wait: Duration) -> Fetched {
+        let deadline = Instant::now() + max_wait;
+        let known = partitions
+            .iter()
+            .filter_map(|wanted| Some((self.log.topic_id(&wanted.partition.topic)?, wanted.partition.partition)));
+        // Registered before looking, so that nothing falls between the look and the wait.
+        let waiting = self.waiters.register(known.collect());
+        loop {
+            let found = partitions.iter().map(|wanted| self.look(wanted)).collect::<Vec<_>>();
+            let ready = found.iter().any(|found| !matches!(found, Ok((_, false, _))));
+            if ready || Instant::now() >= deadline {
+                let reads = partitions.iter().zip(found).map(|(wanted, found)| self.read(wanted, found));
+                return reads.collect();
+            }
+            let _ = tokio::time::timeout_at(deadline, waiting.news()).await;
+        }
+    }
+
+    async fn beginning_offset(&self, partition: &TopicPartition) -> Result<i64, FetchError> {
+        Ok(self.offsets(partition)?.1.0)
+    }
+
+    async fn end_offset(&self, partition: &TopicPartition) -> Result<i64, FetchError> {
+        Ok(self.offsets(partition)?.1.1)
+    }
+
+    async fn offset_for_time(&self, partition: &TopicPartition, timestamp_ms: i64) -> Result<Option<i64>, FetchError> {
+        let (topic, _) = self.offsets(partition)?;
+        let found = self.log.offset_for_time(topic, partition.partition, timestamp_ms);
+        found.map_err(|error| fetch_error(error, partition))
+    }
+}
+
+type Look = Result<(TopicId, bool, (i64, i64)), FetchError>;
+
+impl Inner {
+    fn offsets(&self, partition: &TopicPartition) -> Result<(TopicId, (i64, i64)), FetchError> {
+        let unknown = || FetchError::UnknownTopicOrPartition { partition: partition.clone() };
+        let topic = self.log.topic_id(&partition.topic).ok_or_else(unknown)?;
+        let offsets = self.log.offsets(topic, partition.partition);
+        Ok((topic, offsets.map_err(|error| fetch_error(error, partition))?))
+    }
+
+    /// Whether there is something to read, or an error to report.
+    fn look(&self, wanted: &FetchPartition) -> Look {
+        let (topic, (start, end)) = self.offsets(&wanted.partition)?;
+        Ok((topic, wanted.offset != end, (start, end)))
+    }
+
+    fn read(&self, wanted: &FetchPartition, look: Look) -> Result<FetchedPartition, FetchError> {
+        let (topic, has_news, (log_start_offset, high_watermark)) = look?;
+        let partition = wanted.partition.clone();
+        if !has_news {
+            return Ok(FetchedPartition { partition, records: Bytes::new(), high_watermark, log_start_offset });
+        }
+        let read = self.log.read(topic, partition.partition, wanted.offset, wanted.max_bytes);
+        let read = read.map_err(|error| fetch_error(error, &partition))?;
+        Ok(FetchedPartition {
+            partition,
+            records: read.records,
+            high_watermark: read.high_watermark,
+            log_start_offset: read.log_start_offset,
+        })
+    }
+}
+
+fn fetch_error(error: LogReadError, partition: &TopicPartition) -> FetchError {
+    let partition = partition.clone();
+    match error {
+        LogReadError::UnknownPartition => FetchError::UnknownTopicOrPartition { partition },
+        LogReadError::OutOfRange { offset, log_start_offset, high_watermark } => {
+            FetchError::OffsetOutOfRange { partition, offset, log_start_offset, high_watermark }
+        }
+        LogReadError::Corrupt { offset, reason } => FetchError::Corrupt { partition, offset, reason },
+        LogReadError::Io(error) => FetchError::Unavailable { reason: error.to_string() },
+    }
+}

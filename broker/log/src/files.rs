@@ -1,0 +1,89 @@
+//! Which log files there are and how full they are.
+
+use crate::storage::{Storage, StorageFile};
+use crate::wal::{FileKind, OpenFiles};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileInfo {
+    pub kind: FileKind,
+    pub size_bytes: u64,
+    /// Nothing is appended to it any more.
+    pub sealed: bool,
+    /// Something in it cannot be read: it is never rewritten.
+    pub damaged: bool,
+}
+
+pub(crate) struct FileTable {
+    table: Mutex<Table>,
+    open: OpenFiles,
+}
+
+#[derive(Default)]
+struct Table {
+    files: BTreeMap<u64, FileInfo>,
+    last_number: u64,
+}
+
+impl FileTable {
+    pub(crate) fn new(storage: Arc<dyn Storage>, open_files_max: usize) -> Self {
+        Self { table: Mutex::default(), open: OpenFiles::new(storage, open_files_max) }
+    }
+
+    /// A number that no file has had.
+    pub(crate) fn next_number(&self) -> u64 {
+        let mut table = self.table.lock();
+        table.last_number += 1;
+        table.last_number
+    }
+
+    pub(crate) fn begin(&self, number: u64, file: Arc<dyn StorageFile>, size_bytes: u64) {
+        self.open.put(number, file);
+        self.table
+            .lock()
+            .files
+            .insert(number, FileInfo { kind: FileKind::Log, size_bytes, sealed: false, damaged: false });
+    }
+
+    /// A file that is there already.
+    pub(crate) fn add_sealed(&self, number: u64, kind: FileKind, size_bytes: u64) {
+        let mut table = self.table.lock();
+        table.last_number = table.last_number.max(number);
+        table.files.insert(number, FileInfo { kind, size_bytes, sealed: true, damaged: false });
+    }
+
+    pub(crate) fn grow(&self, number: u64, bytes: u64) {
+        if let Some(info) = self.table.lock().files.get_mut(&number) {
+            info.size_bytes += bytes;
+        }
+    }
+
+    pub(crate) fn seal(&self, number: u64) {
+        if let Some(info) = self.table.lock().files.get_mut(&number) {
+            info.sealed = true;
+        }
+    }
+
+    pub(crate) fn mark_damaged(&self, number: u64) {
+        if let Some(info) = self.table.lock().files.get_mut(&number) {
+            info.damaged = true;
+        }
+    }
+
+    pub(crate) fn remove(&self, number: u64) {
+        self.table.lock().files.remove(&number);
+        self.open.forget(number);
+    }
+
+    pub(crate) fn list(&self) -> BTreeMap<u64, FileInfo> {
+        self.table.lock().files.clone()
+    }
+
+    pub(crate) fn open(&self, number: u64) -> io::Result<Arc<dyn StorageFile>> {
+        let kind = self.table.lock().files.get(&number).map(|info| info.kind);
+        self.open.get(number, kind.ok_or(io::ErrorKind::NotFound)?)
+    }
+}

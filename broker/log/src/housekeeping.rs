@@ -1,0 +1,352 @@
+//! Retention, compaction, and giving space back: one thread, beside the writer, in small rounds.
+//!
+//! A round, in this order:
+//! 1. retention: chunks of sealed files that are too old or too many are let go of. The new log start offset is durable
+//!    (a metadata record) before the index forgets them;
+//! 2. compaction of partitions of which enough is dirty, and rewriting of files that are mostly dead, into one cleaned
+//!    file (cleaner.rs);
+//! 3. files that no partition refers to are removed, and the directory synced.
+//!
+//! Only sealed files are touched. A partition with damage is left as it is.
+
+use crate::cleaner::{CleanError, CleanFile, Job, Latest};
+use crate::error::LogAppendError;
+use crate::fail::FailPoints;
+use crate::files::FileInfo;
+use crate::index::Chunk;
+use crate::log::Shared;
+use crate::queue::{Command, Done};
+use crate::topics::{MetadataRecord, Partition, Topic};
+use crate::wal::{FileHeader, FileKind, file_name, temporary_name};
+use parking_lot::{Condvar, Mutex};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// A sealed file is rewritten when less than this share of it is wanted.
+const LIVE_SHARE_MIN: f64 = 0.5;
+/// Files below this are put together, once there are this many of them.
+const SMALL_FILES: (u64, usize) = (4 << 20, 8);
+/// A cleaned file is finished and the next begun at this size.
+const CLEAN_FILE_BYTES: u64 = 256 << 20;
+
+#[derive(Default)]
+pub(crate) struct Housekeeping {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// One round at a time.
+    round: Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    due: bool,
+    stopped: bool,
+}
+
+impl Housekeeping {
+    pub(crate) fn wake(&self) {
+        self.state.lock().due = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.state.lock().stopped = true;
+        self.changed.notify_all();
+    }
+
+    fn stopped(&self) -> bool {
+        self.state.lock().stopped
+    }
+
+    /// Waits for work; `false`: stopped.
+    fn wait(&self, interval: Duration) -> bool {
+        let mut state = self.state.lock();
+        if !state.due && !state.stopped {
+            self.changed.wait_for(&mut state, interval);
+        }
+        state.due = false;
+        !state.stopped
+    }
+}
+
+pub(crate) fn run(shared: &Shared, interval: Duration) {
+    while shared.housekeeping.wait(interval) {
+        round(shared);
+    }
+}
+
+pub(crate) fn round(shared: &Shared) {
+    let _one = shared.housekeeping.round.lock();
+    retain(shared);
+    clean(shared);
+    remove_dead_files(shared);
+}
+
+// ---- retention
+
+fn retain(shared: &Shared) {
+    let now_ms = shared.clock.now_ms();
+    let topics: Vec<Arc<Topic>> = shared.topics.read().iter().cloned().collect();
+    let files = shared.files.list();
+    let mut expired_unsealed = false;
+    let mut records = Vec::new();
+    let mut starts: Vec<(Arc<Partition>, i64)> = Vec::new();
+    for topic in topics.iter().filter(|topic| topic.settings.delete) {
+        for partition in &topic.partitions {
+            let (start, next_offset_min, unsealed) = retained_from(topic, partition, &files, now_ms);
+            expired_unsealed |= unsealed;
+            if let Some(log_start_offset) = start {
+                records.push(MetadataRecord::Partition {
+                    topic: partition.topic,
+                    partition: partition.index,
+                    log_start_offset,
+                    next_offset_min,
+                });
+                starts.push((partition.clone(), log_start_offset));
+            }
+        }
+    }
+    if expired_unsealed {
+        let _ = ask(shared, |done| Command::Roll { done });
+    }
+    if records.is_empty() || ask(shared, |done| Command::Metadata { records, done }).is_err() {
+        return;
+    }
+    for (partition, start) in starts {
+        let mut state = partition.state.write();
+        state.log_start_offset = start;
+        state.chunks.retain(|chunk| chunk.end_offset > start);
+        state.damage.retain(|damage| damage.end_offset > start);
+    }
+}
+
+/// The new log start offset, if it moves; the high watermark; whether more has expired in the file being written.
+fn retained_from(
+    topic: &Topic,
+    partition: &Partition,
+    files: &BTreeMap<u64, FileInfo>,
+    now_ms: i64,
+) -> (Option<i64>, i64, bool) {
+    let state = partition.state.read();
+    let mut size_bytes = state.size_bytes();
+    let mut start = None;
+    for chunk in &state.chunks {
+        let old = topic.settings.retention_ms.is_some_and(|ms| chunk.max_timestamp < now_ms.saturating_sub(ms));
+        let rest = size_bytes - chunk.size_bytes;
+        let too_many = topic.settings.retention_bytes.is_some_and(|bytes| rest >= bytes);
+        if !old && !too_many {
+            break;
+        }
+        if !files.get(&chunk.file).is_some_and(|file| file.sealed) {
+            return (start, state.high_watermark, true);
+        }
+        size_bytes = rest;
+        start = Some(chunk.end_offset);
+    }
+    (start, state.high_watermark, false)
+}
+
+/// Hands the writer a command and waits for its answer.
+fn ask(shared: &Shared, command: impl FnOnce(Done) -> Command) -> Result<(), LogAppendError> {
+    let (answer, outcome) = mpsc::channel();
+    shared.queue.push(command(Box::new(move |outcome| drop(answer.send(outcome)))))?;
+    outcome.recv().unwrap_or(Err(LogAppendError::Closed)).map(drop)
+}
+
+// ---- cleaning
+
+fn clean(shared: &Shared) {
+    let mut jobs = compaction_jobs(shared);
+    add_rewrites(shared, &mut jobs);
+    // Oldest first: a tombstone may go only when what it deletes has gone for good.
+    let mut jobs = jobs.into_iter().peekable();
+    while jobs.peek().is_some() && !shared.housekeeping.stopped() {
+        if let Err(error) = clean_file(shared, &mut jobs) {
+            tracing::warn!(%error, "cleaning stopped; it is tried again in the next round");
+            return;
+        }
+    }
+}
+
+/// Every partition, those of the metadata too, with its topic.
+fn partitions(shared: &Shared) -> Vec<(bool, f64, i64, Arc<Partition>)> {
+    let topics: Vec<Arc<Topic>> = shared.topics.read().iter().cloned().collect();
+    let settings = |topic: &Topic| {
+        let settings = &topic.settings;
+        (settings.compact, settings.min_cleanable_dirty_ratio, settings.delete_retention_ms)
+    };
+    let each = |topic: &Topic| {
+        let (compact, ratio, tombstones_ms) = settings(topic);
+        let with = topic.partitions.iter().map(move |partition| (compact, ratio, tombstones_ms, partition.clone()));
+        with.collect::<Vec<_>>()
+    };
+    topics.iter().flat_map(|topic| each(topic)).chain(each(&shared.metadata)).collect()
+}
+
+fn compaction_jobs(shared: &Shared) -> Vec<Job> {
+    let files = shared.files.list();
+    let now_ms = shared.clock.now_ms();
+    let mut jobs = Vec::new();
+    for (_, ratio, tombstones_ms, partition) in partitions(shared).into_iter().filter(|(compact, ..)| *compact) {
+        let (chunks, clean_count) = {
+            let state = partition.state.read();
+            let chunks: Vec<Chunk> =
+                if state.damage.is_empty() { sealed_prefix(&state.chunks, &files) } else { vec![] };
+            let clean_count = chunks.iter().filter(|chunk| chunk.end_offset <= state.cleaned_to).count();
+            (chunks, clean_count)
+        };
+        let size = |chunks: &[Chunk]| chunks.iter().map(|chunk| chunk.size_bytes).sum::<u64>();
+        let (dirty, all) = (size(&chunks[clean_count..]), size(&chunks));
+        if dirty < shared.options.dirty_bytes_min.max(1) || (dirty as f64) < ratio * all as f64 {
+            continue;
+        }
+        match Latest::build(&shared.files, &partition, &chunks[clean_count..], now_ms - tombstones_ms) {
+            Ok((latest, covered)) => {
+                let latest = Some(Arc::new(latest));
+                let mut chunks = chunks;
+                chunks.truncate(clean_count + covered);
+                jobs.push(Job { partition, chunks, latest });
+            }
+            Err(error) => report(&partition, &error),
+        }
+    }
+    jobs
+}
+
+/// The chunks before the first that is still being written or that lies in a damaged file.
+fn sealed_prefix<'c>(chunks: impl IntoIterator<Item = &'c Chunk>, files: &BTreeMap<u64, FileInfo>) -> Vec<Chunk> {
+    let movable = |chunk: &&Chunk| files.get(&chunk.file).is_some_and(|file| file.sealed && !file.damaged);
+    chunks.into_iter().take_while(movable).cloned().collect()
+}
+
+/// Adds what is still wanted of files that are mostly dead, or small and many.
+fn add_rewrites(shared: &Shared, jobs: &mut Vec<Job>) {
+    let files = shared.files.list();
+    let mut live: HashMap<u64, u64> = HashMap::new();
+    let planned: BTreeSet<(crate::TopicId, i32, i64)> = jobs
+        .iter()
+        .flat_map(|job| job.chunks.iter().map(|c| (job.partition.topic, job.partition.index, c.base_offset)))
+        .collect();
+    let all = partitions(shared);
+    let planned_chunk = |p: &Partition, chunk: &Chunk| planned.contains(&(p.topic, p.index, chunk.base_offset));
+    for (.., partition) in &all {
+        for chunk in partition.state.read().chunks.iter().filter(|chunk| !planned_chunk(partition, chunk)) {
+            *live.entry(chunk.file).or_default() += chunk.size_bytes;
+        }
+    }
+    let wanted = |number: &u64| live.get(number).copied().unwrap_or(0);
+    let movable = files.iter().filter(|(_, file)| file.sealed && !file.damaged);
+    let small: Vec<u64> =
+        movable.clone().filter(|(_, file)| file.size_bytes < SMALL_FILES.0).map(|(number, _)| *number).collect();
+    let mut rewrite: BTreeSet<u64> = movable
+        .filter(|(number, file)| {
+            let live = wanted(number);
+            live > 0 && (live as f64) < LIVE_SHARE_MIN * file.size_bytes as f64 && file.size_bytes >= SMALL_FILES.0
+        })
+        .map(|(number, _)| *number)
+        .collect();
+    if small.len() >= SMALL_FILES.1 {
+        rewrite.extend(small);
+    }
+    if rewrite.is_empty() {
+        return;
+    }
+    for (.., partition) in all {
+        let state = partition.state.read();
+        if !state.damage.is_empty() {
+            continue;
+        }
+        let mut stretch: Vec<Chunk> = Vec::new();
+        for chunk in &state.chunks {
+            if rewrite.contains(&chunk.file) && !planned_chunk(&partition, chunk) {
+                stretch.push(chunk.clone());
+            } else if !stretch.is_empty() {
+                let chunks = std::mem::take(&mut stretch);
+                jobs.push(Job { partition: partition.clone(), chunks, latest: None });
+            }
+        }
+        if !stretch.is_empty() {
+            jobs.push(Job { partition: partition.clone(), chunks: stretch, latest: None });
+        }
+    }
+}
+
+/// Writes as many jobs as one cleaned file takes, and puts it in the place of what they were made of.
+fn clean_file(shared: &Shared, jobs: &mut impl Iterator<Item = Job>) -> Result<(), CleanError> {
+    let number = shared.files.next_number();
+    let (temporary, name) = (temporary_name(number), file_name(number, FileKind::Cleaned));
+    let header = FileHeader {
+        file: number,
+        epoch: shared.epoch,
+        durability: shared.options.durability,
+        created_ms: shared.clock.now_ms(),
+        sequence: shared.durable.load(Ordering::Acquire),
+    };
+    let file = shared.storage.create(&temporary)?;
+    let mut cleaned = CleanFile::begin(&shared.files, file, header);
+    let mut done = Vec::new();
+    let written = loop {
+        if cleaned.size_bytes() >= CLEAN_FILE_BYTES {
+            break cleaned.finish();
+        }
+        let Some(job) = jobs.next() else { break cleaned.finish() };
+        match cleaned.add(&job) {
+            Ok(chunk) => done.push((job, chunk)),
+            // What cannot be read stays where it is; the half-written file is thrown away with the rest of the round.
+            Err(error) => {
+                report(&job.partition, &error);
+                let _ = shared.storage.remove(&temporary);
+                return Err(error);
+            }
+        }
+    };
+    let size_bytes = written.inspect_err(|_| drop(shared.storage.remove(&temporary)))?;
+    shared.fail_points.pass(FailPoints::CLEAN_AFTER_WRITE);
+    shared.storage.rename(&temporary, &name)?;
+    shared.storage.sync_dir()?;
+    shared.fail_points.pass(FailPoints::CLEAN_AFTER_RENAME);
+    shared.files.add_sealed(number, FileKind::Cleaned, size_bytes);
+    for (job, chunk) in done {
+        let end_offset = chunk.end_offset;
+        let mut state = job.partition.state.write();
+        if state.replace(&job.chunks, chunk) && job.latest.is_some() {
+            state.cleaned_to = state.cleaned_to.max(end_offset);
+        }
+    }
+    Ok(())
+}
+
+fn report(partition: &Partition, error: &CleanError) {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    tracing::warn!(topic = ?partition.topic, partition = partition.index, %error, source, "a partition cannot be cleaned");
+}
+
+// ---- removal
+
+fn remove_dead_files(shared: &Shared) {
+    let files = shared.files.list();
+    let mut wanted = BTreeSet::new();
+    for (.., partition) in partitions(shared) {
+        wanted.extend(partition.state.read().chunks.iter().map(|chunk| chunk.file));
+    }
+    let dead: Vec<(u64, FileKind)> = files
+        .iter()
+        .filter(|(number, file)| file.sealed && !file.damaged && !wanted.contains(number))
+        .map(|(number, file)| (*number, file.kind))
+        .collect();
+    if dead.is_empty() {
+        return;
+    }
+    let removed: io::Result<()> = dead.iter().try_for_each(|(number, kind)| {
+        shared.storage.remove(&file_name(*number, *kind))?;
+        shared.files.remove(*number);
+        Ok(())
+    });
+    if let Err(error) = removed.and_then(|()| shared.storage.sync_dir()) {
+        tracing::warn!(%error, "files that hold nothing any more could not be removed");
+    }
+}

@@ -1,0 +1,330 @@
+//! From the files to the index: which blocks count, which partitions they belong to, where everyone begins and ends.
+
+use crate::block::{Block, COVER_COMPACTED, HEADER_BYTES, Kind};
+use crate::config::Durability;
+use crate::files::FileTable;
+use crate::index::{Chunk, Damage, PartitionState, Run};
+use crate::recovery::{self, RecoveryReport, Scan};
+use crate::storage::Storage;
+use crate::topics::{METADATA_COPIES, METADATA_TOPIC, MetadataRecord, Partition, Topic, TopicInfo, TopicTable};
+use crate::wal::{FileKind, parse_file_name};
+use crate::writer::UNSYNCED_BYTES_MAX;
+use crate::{OpenError, TopicId, read};
+use sluice_protocol::{BATCH_OVERHEAD_BYTES, RecordBatchRef, batches};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A record takes at least this much of a file.
+const RECORD_BYTES_MIN: u64 = 7;
+
+/// What the writer continues from.
+pub(crate) struct Opened {
+    pub topics: TopicTable,
+    pub metadata: Topic,
+    pub sequence: u64,
+    pub epoch: u32,
+    pub report: RecoveryReport,
+    /// Partitions whose next offset was moved ahead: to be recorded before anything else.
+    pub moved: Vec<MetadataRecord>,
+}
+
+#[derive(Default)]
+struct Assembly {
+    partitions: HashMap<(TopicId, i32), PartitionState>,
+    sequence: u64,
+    epoch: u32,
+    report: RecoveryReport,
+    durability: Option<Durability>,
+    ends_with_mark: bool,
+}
+
+/// Reads every file, cuts a torn tail, and puts the index together.
+pub(crate) fn open(storage: &Arc<dyn Storage>, files: &FileTable) -> Result<Opened, OpenError> {
+    let present = list(storage)?;
+    let tail = present.iter().filter(|(_, kind)| **kind == FileKind::Log).map(|(number, _)| *number).next_back();
+    let mut assembly = Assembly { ends_with_mark: true, ..Assembly::default() };
+    for (number, kind) in present {
+        assembly.add_file(storage, files, number, kind, Some(number) == tail)?;
+    }
+    assembly.finish(files)
+}
+
+fn list(storage: &Arc<dyn Storage>) -> Result<BTreeMap<u64, FileKind>, OpenError> {
+    let failed = |source| OpenError::Io { action: "list", name: "the log directory".into(), source };
+    let mut present = BTreeMap::new();
+    for name in storage.list().map_err(failed)? {
+        if name.ends_with(".tmp") {
+            let failed = |source| OpenError::Io { action: "remove", name: name.clone(), source };
+            storage.remove(&name).map_err(failed)?;
+        } else if let Some((number, kind)) = parse_file_name(&name) {
+            present.insert(number, kind);
+        }
+    }
+    Ok(present)
+}
+
+impl Assembly {
+    fn add_file(
+        &mut self,
+        storage: &Arc<dyn Storage>,
+        files: &FileTable,
+        number: u64,
+        kind: FileKind,
+        is_tail: bool,
+    ) -> Result<(), OpenError> {
+        let name = crate::wal::file_name(number, kind);
+        let failed = |action| {
+            let name = name.clone();
+            move |source| OpenError::Io { action, name, source }
+        };
+        let file = storage.open(&name).map_err(failed("open"))?;
+        let mut scan = recovery::scan(&*file, &name, number, self.sequence, is_tail)?;
+        if let Some(torn) = &scan.torn {
+            scan.size_bytes = torn.position;
+            if torn.position == 0 {
+                storage.remove(&name).and_then(|()| storage.sync_dir()).map_err(failed("remove"))?;
+            } else {
+                file.truncate(torn.position).and_then(|()| file.sync()).map_err(failed("cut"))?;
+            }
+        }
+        files.add_sealed(number, kind, scan.size_bytes);
+        if scan.size_bytes == 0 {
+            files.remove(number);
+        }
+        if !scan.damaged.is_empty() {
+            files.mark_damaged(number);
+        }
+        self.add_scan(number, kind, scan);
+        Ok(())
+    }
+
+    fn add_scan(&mut self, number: u64, kind: FileKind, scan: Scan) {
+        for block in scan.blocks.iter().filter(|block| block.kind == Kind::Cover) {
+            self.partitions.entry((block.topic, block.partition)).or_default().cover(number, block);
+        }
+        for damaged in &scan.damaged {
+            if let Some(lost) = &damaged.offsets {
+                let at = format!("log file {number} at byte {}", damaged.position);
+                let reason = format!("a block whose checksum does not match in {at}");
+                let state = self.partitions.entry((lost.topic, lost.partition)).or_default();
+                state.add_damage(lost.base_offset, lost.end_offset, reason);
+            }
+        }
+        // Whose a block without a readable header was shows in the gap between its neighbours.
+        let gaps_are_damage = scan.damaged.iter().any(|damaged| damaged.offsets.is_none());
+        for block in scan.blocks.iter().filter(|block| block.kind == Kind::Records) {
+            let state = self.partitions.entry((block.topic, block.partition)).or_default();
+            let expected = state.end_offset();
+            if gaps_are_damage && block.base_offset > expected {
+                state.add_damage(expected, block.base_offset, format!("a block is missing in log file {number}"));
+            }
+            state.add_block(number, block);
+        }
+        if kind == FileKind::Log {
+            self.sequence = self.sequence.max(scan.sequence);
+            self.ends_with_mark = scan.ends_with_mark;
+            if let Some(header) = &scan.header {
+                self.durability = Some(header.durability);
+            }
+        }
+        self.epoch = self.epoch.max(scan.header.map_or(0, |header| header.epoch));
+        self.report.torn.extend(scan.torn);
+        self.report.damaged.extend(scan.damaged);
+    }
+
+    fn finish(mut self, files: &FileTable) -> Result<Opened, OpenError> {
+        let copies = (0..METADATA_COPIES).map(|copy| self.take_partition(METADATA_TOPIC, copy)).collect();
+        let info =
+            TopicInfo { name: "__log".into(), id: METADATA_TOPIC, partitions: METADATA_COPIES, config: compacted() };
+        let metadata = Topic { settings: metadata_settings(&info), info, partitions: copies };
+        let records = read_metadata(files, &metadata)?;
+        let unclean = !self.report.torn.is_empty() || !self.report.damaged.is_empty();
+        let unsynced = self.durability == Some(Durability::Os) && !self.ends_with_mark;
+        self.report.clean = !unclean;
+        let mut topics = TopicTable::default();
+        let mut bounds = HashMap::new();
+        for record in records {
+            match record {
+                MetadataRecord::Topic(info) => {
+                    let id = info.id;
+                    let kept: Vec<_> = match topics.by_id(id) {
+                        Some(topic) => topic.partitions.clone(),
+                        None => (0..info.partitions).map(|index| self.take_partition(id, index)).collect(),
+                    };
+                    let name = info.name.to_string();
+                    let topic = Topic::new(info, &kept).map_err(|reason| OpenError::Damaged { name, reason })?;
+                    topics.insert(topic);
+                }
+                MetadataRecord::TopicDeleted(id) => drop(topics.remove(id)),
+                MetadataRecord::Partition { topic, partition, log_start_offset, next_offset_min } => {
+                    bounds.insert((topic, partition), (log_start_offset, next_offset_min));
+                }
+                MetadataRecord::PartitionDeleted { topic, partition } => drop(bounds.remove(&(topic, partition))),
+            }
+        }
+        for topic in topics.iter() {
+            for partition in &topic.partitions {
+                partition.set_bounds(bounds.get(&(partition.topic, partition.index)).copied());
+            }
+        }
+        let moved = if unclean || unsynced { self.move_next_offsets(&topics, &metadata, unsynced) } else { Vec::new() };
+        let epoch = if unclean || unsynced { self.epoch + 1 } else { self.epoch };
+        Ok(Opened { topics, metadata, sequence: self.sequence, epoch, report: self.report, moved })
+    }
+
+    /// The partition as found on disk; of a partition that grows later, what was found under that number.
+    fn take_partition(&mut self, topic: TopicId, index: i32) -> Arc<Partition> {
+        let partition = Partition::new(topic, index);
+        let mut state = self.partitions.remove(&(topic, index)).unwrap_or_default();
+        state.high_watermark = state.end_offset();
+        partition.next_offset.store(state.high_watermark, Ordering::Relaxed);
+        *partition.state.write() = state;
+        partition
+    }
+
+    /// Records may have been lost: no offset that was handed out for one of them is handed out again.
+    fn move_next_offsets(&self, topics: &TopicTable, metadata: &Topic, unsynced: bool) -> Vec<MetadataRecord> {
+        let mut all_by = if unsynced { UNSYNCED_BYTES_MAX / RECORD_BYTES_MIN } else { 0 };
+        let mut ends: HashMap<(TopicId, i32), i64> = HashMap::new();
+        for torn in &self.report.torn {
+            // Too short for a block with a record in it: a mark that was not synced, as after most crashes.
+            let records_fit = torn.unreadable && torn.size_bytes as usize > HEADER_BYTES + BATCH_OVERHEAD_BYTES;
+            all_by = all_by.max(if records_fit { torn.size_bytes / RECORD_BYTES_MIN } else { 0 });
+            for lost in &torn.offsets {
+                let end = ends.entry((lost.topic, lost.partition)).or_default();
+                *end = lost.end_offset.max(*end);
+            }
+        }
+        for damaged in &self.report.damaged {
+            match &damaged.offsets {
+                None => all_by = all_by.max(damaged.size_bytes / RECORD_BYTES_MIN + 1),
+                Some(lost) => {
+                    let end = ends.entry((lost.topic, lost.partition)).or_default();
+                    *end = lost.end_offset.max(*end);
+                }
+            }
+        }
+        let mut moved = Vec::new();
+        for partition in topics.iter().flat_map(|topic| &topic.partitions).chain(&metadata.partitions) {
+            let key = (partition.topic, partition.index);
+            let mut state = partition.state.write();
+            let next = (state.high_watermark + all_by as i64).max(ends.get(&key).copied().unwrap_or(0));
+            if next > state.high_watermark {
+                state.high_watermark = next;
+                partition.next_offset.store(next, Ordering::Relaxed);
+                moved.push(MetadataRecord::Partition {
+                    topic: partition.topic,
+                    partition: partition.index,
+                    log_start_offset: state.log_start_offset,
+                    next_offset_min: next,
+                });
+            }
+        }
+        moved
+    }
+}
+
+impl PartitionState {
+    fn end_offset(&self) -> i64 {
+        let damaged = self.damage.iter().map(|damage| damage.end_offset).max().unwrap_or(0);
+        self.chunks.back().map_or(0, |chunk| chunk.end_offset).max(damaged)
+    }
+
+    fn add_damage(&mut self, base_offset: i64, end_offset: i64, reason: String) {
+        let known = |d: &Damage| d.base_offset <= base_offset && d.end_offset >= end_offset;
+        if !self.damage.iter().any(known) {
+            self.damage.push(Damage { base_offset, end_offset, reason });
+        }
+    }
+
+    /// A cleaned file replaces what older files hold of this range.
+    fn cover(&mut self, file: u64, cover: &Block) {
+        let range = cover.base_offset..cover.end_offset();
+        self.chunks.retain(|chunk| chunk.base_offset < range.start || chunk.end_offset > range.end);
+        let at = self.chunks.partition_point(|chunk| chunk.base_offset < range.start);
+        let mut chunk = Chunk::new(file, range.start);
+        chunk.end_offset = range.end;
+        self.chunks.insert(at, chunk);
+        if cover.part == COVER_COMPACTED {
+            self.cleaned_to = self.cleaned_to.max(range.end);
+        }
+    }
+
+    fn add_block(&mut self, file: u64, block: &Block) {
+        let run = Run {
+            base_offset: block.base_offset,
+            position: block.position,
+            size_bytes: block.size_bytes() as u32,
+            max_timestamp: block.max_timestamp,
+        };
+        // A cleaned file may hold several stretches of a partition; each begins with a cover.
+        let covered = |chunk: &&mut Chunk| chunk.file == file && block.end_offset() <= chunk.end_offset;
+        if let Some(chunk) = self.chunks.iter_mut().find(covered) {
+            chunk.push(run, block.end_offset());
+        } else if block.base_offset >= self.chunks.back().map_or(0, |chunk| chunk.end_offset) {
+            self.tail_chunk(file, block.base_offset).push(run, block.end_offset());
+        }
+        // Otherwise a later file covers it: the cleaner was done, and this file not yet removed.
+    }
+}
+
+impl Partition {
+    fn set_bounds(&self, bounds: Option<(i64, i64)>) {
+        let mut state = self.state.write();
+        if let Some((log_start_offset, next_offset_min)) = bounds {
+            state.log_start_offset = log_start_offset;
+            state.high_watermark = state.high_watermark.max(next_offset_min).max(log_start_offset);
+        }
+        let start = state.log_start_offset;
+        state.chunks.retain(|chunk| chunk.end_offset > start);
+        self.next_offset.store(state.high_watermark, Ordering::Relaxed);
+    }
+}
+
+fn compacted() -> BTreeMap<String, String> {
+    BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())])
+}
+
+fn metadata_settings(info: &TopicInfo) -> crate::config::TopicSettings {
+    crate::config::TopicSettings::parse(&info.config).expect("cleanup.policy=compact is valid")
+}
+
+/// Every metadata record in order, from whichever copy still has it.
+fn read_metadata(files: &FileTable, metadata: &Topic) -> Result<Vec<MetadataRecord>, OpenError> {
+    let mut found: BTreeMap<i64, MetadataRecord> = BTreeMap::new();
+    for copy in &metadata.partitions {
+        let end = copy.state.read().high_watermark;
+        let mut offset = 0;
+        while offset < end {
+            // A damaged stretch ends a read; the other copy has what stood there.
+            let Ok(read) = read::read(files, copy, offset, 1 << 20) else {
+                offset = next_readable(copy, offset);
+                continue;
+            };
+            let mut next = end;
+            for batch in batches(&read.records).flatten() {
+                next = batch.last_offset() + 1;
+                decode_batch(&batch, &mut found);
+            }
+            offset = next.max(offset + 1);
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn decode_batch(batch: &RecordBatchRef<'_>, found: &mut BTreeMap<i64, MetadataRecord>) {
+    for record in batch.records().into_iter().flatten().flatten() {
+        if let Some(decoded) = record.key.and_then(|key| MetadataRecord::decode(key, record.value)) {
+            found.insert(record.offset, decoded);
+        }
+    }
+}
+
+/// The first offset behind `offset` at which another run begins.
+fn next_readable(copy: &Partition, offset: i64) -> i64 {
+    let state = copy.state.read();
+    let runs = state.chunks.iter().flat_map(|chunk| &chunk.runs).map(|run| run.base_offset);
+    let damage = state.damage.iter().map(|damage| damage.end_offset);
+    runs.chain(damage).filter(|at| *at > offset).min().unwrap_or(state.high_watermark)
+}

@@ -1,0 +1,55 @@
+//! Checking an append on its caller's thread, so that the writer only copies.
+
+use crate::block::PAYLOAD_BYTES_TARGET;
+use crate::error::LogAppendError;
+use crate::queue::{PreparedBlock, PreparedPart};
+use crate::topics::{Partition, Topic};
+use bytes::Bytes;
+use sluice_protocol::{BatchError, Compression, RecordBatchRef, batches};
+use std::sync::Arc;
+
+/// Validates header and CRC of every batch and cuts the part into blocks. Records are looked at only in compacted
+/// topics, where each needs a key.
+pub(crate) fn prepare(
+    topic: &Topic,
+    partition: &Arc<Partition>,
+    part: usize,
+    records: Bytes,
+) -> Result<PreparedPart, LogAppendError> {
+    let mut blocks: Vec<PreparedBlock> = Vec::new();
+    let mut at = 0;
+    for batch in batches(&records) {
+        let batch = batch.map_err(|source| LogAppendError::Corrupt { part, source })?;
+        check(topic, part, &batch)?;
+        let span = batch.last_offset_delta() as u32 + 1;
+        let end = at + batch.size_bytes();
+        match blocks.last_mut() {
+            Some(block) if end - block.from <= PAYLOAD_BYTES_TARGET && block.span.checked_add(span).is_some() => {
+                block.to = end;
+                block.span += span;
+                block.max_timestamp = block.max_timestamp.max(batch.max_timestamp());
+            }
+            _ => blocks.push(PreparedBlock { from: at, to: end, span, max_timestamp: batch.max_timestamp() }),
+        }
+        at = end;
+    }
+    Ok(PreparedPart { partition: partition.clone(), records, blocks, compacted: topic.settings.compact })
+}
+
+fn check(topic: &Topic, part: usize, batch: &RecordBatchRef<'_>) -> Result<(), LogAppendError> {
+    let (size_bytes, limit_bytes) = (batch.size_bytes(), topic.settings.max_message_bytes);
+    if size_bytes > limit_bytes {
+        return Err(LogAppendError::TooLarge { part, size_bytes, limit_bytes });
+    }
+    let corrupt = |source: BatchError| LogAppendError::Corrupt { part, source };
+    batch.verify_crc().map_err(corrupt)?;
+    let compression = batch.compression().map_err(corrupt)?;
+    if topic.settings.compact && compression == Compression::None && !batch.is_control() {
+        for record in batch.records().map_err(corrupt)? {
+            if record.map_err(corrupt)?.key.is_none() {
+                return Err(LogAppendError::MissingKey { part });
+            }
+        }
+    }
+    Ok(())
+}

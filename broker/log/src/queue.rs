@@ -1,0 +1,217 @@
+//! What waits for the writer: bounded in bytes, in the order in which it was handed over.
+
+use crate::error::{LogAppendError, TopicError};
+use crate::topics::{MetadataRecord, Partition, TopicInfo};
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Called once, on the writer's thread, in the order of the log. It must not block.
+pub type Done = Box<dyn FnOnce(Result<Vec<i64>, LogAppendError>) + Send>;
+pub(crate) type TopicDone = Box<dyn FnOnce(Result<TopicInfo, TopicError>) + Send>;
+
+/// Batches that become one block.
+#[derive(Debug)]
+pub(crate) struct PreparedBlock {
+    /// Into the part's records.
+    pub from: usize,
+    pub to: usize,
+    pub span: u32,
+    pub max_timestamp: i64,
+}
+
+/// One partition's share of an append, checked.
+#[derive(Debug)]
+pub(crate) struct PreparedPart {
+    pub partition: Arc<Partition>,
+    pub records: Bytes,
+    pub blocks: Vec<PreparedBlock>,
+    pub compacted: bool,
+}
+
+pub(crate) enum TopicChange {
+    Create(TopicInfo),
+    Delete(String),
+    CreatePartitions(String, i32),
+    AlterConfig(String, BTreeMap<String, Option<String>>),
+}
+
+pub(crate) enum Command {
+    Append {
+        parts: Vec<PreparedPart>,
+        chain: Option<AppendChain>,
+        done: Done,
+    },
+    Topic {
+        change: TopicChange,
+        done: TopicDone,
+    },
+    Metadata {
+        records: Vec<MetadataRecord>,
+        done: Done,
+    },
+    /// Closes the file that is being written, if it holds anything.
+    Roll {
+        done: Done,
+    },
+}
+
+impl Command {
+    fn size_bytes(&self) -> usize {
+        match self {
+            Self::Append { parts, .. } => parts.iter().map(|part| part.records.len()).sum::<usize>() + 128,
+            _ => 256,
+        }
+    }
+
+    /// Answers that it was not done.
+    pub(crate) fn refuse(self, error: &LogAppendError) {
+        match self {
+            Self::Append { chain: Some(chain), done, .. } => chain.answering(done)(Err(error.clone())),
+            Self::Append { done, .. } | Self::Metadata { done, .. } | Self::Roll { done } => done(Err(error.clone())),
+            Self::Topic { done, .. } => done(Err(TopicError::Unavailable { reason: error.to_string() })),
+        }
+    }
+}
+
+/// Appends that must not overtake each other: when one fails, those behind it fail too, until all that were under way
+/// have been answered. Without it a retried append would land behind its successor.
+#[derive(Debug, Clone, Default)]
+pub struct AppendChain(Arc<Mutex<ChainState>>);
+
+#[derive(Debug, Default)]
+struct ChainState {
+    in_flight: usize,
+    broken: bool,
+}
+
+impl AppendChain {
+    pub(crate) fn enter(&self) {
+        let mut state = self.0.lock();
+        if state.in_flight == 0 {
+            state.broken = false;
+        }
+        state.in_flight += 1;
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.0.lock().broken
+    }
+
+    /// `done`, and the chain learns the outcome first.
+    pub(crate) fn answering(self, done: Done) -> Done {
+        Box::new(move |outcome| {
+            self.leave(outcome.is_ok());
+            done(outcome);
+        })
+    }
+
+    pub(crate) fn leave(&self, ok: bool) {
+        let mut state = self.0.lock();
+        state.in_flight -= 1;
+        state.broken |= !ok;
+    }
+}
+
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    arrived: Condvar,
+    room: Condvar,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+struct Inner {
+    waiting: VecDeque<Command>,
+    bytes: usize,
+    /// Why nothing is taken any more.
+    closed: Option<LogAppendError>,
+}
+
+impl Queue {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { inner: Mutex::default(), arrived: Condvar::new(), room: Condvar::new(), bytes_max }
+    }
+
+    /// Blocks while the queue is full; a command that is larger than the queue passes when it is empty.
+    pub(crate) fn push(&self, command: Command) -> Result<(), LogAppendError> {
+        let size = command.size_bytes();
+        let mut inner = self.inner.lock();
+        while inner.closed.is_none() && inner.bytes > 0 && inner.bytes + size > self.bytes_max {
+            self.room.wait(&mut inner);
+        }
+        if let Some(error) = &inner.closed {
+            return Err(error.clone());
+        }
+        inner.bytes += size;
+        inner.waiting.push_back(command);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Takes a small command also when the queue is full; gives it back when it is refused.
+    pub(crate) fn offer(&self, command: Command) -> Result<(), (LogAppendError, Command)> {
+        let mut inner = self.inner.lock();
+        if let Some(error) = &inner.closed {
+            return Err((error.clone(), command));
+        }
+        inner.bytes += command.size_bytes();
+        inner.waiting.push_back(command);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// The next commands, about `bytes_max` of them; blocks until there is one. `None`: closed and empty.
+    pub(crate) fn take(&self, bytes_max: usize) -> Option<Vec<Command>> {
+        let mut inner = self.inner.lock();
+        while inner.waiting.is_empty() {
+            if inner.closed.is_some() {
+                return None;
+            }
+            self.arrived.wait(&mut inner);
+        }
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while let Some(next) = inner.waiting.front() {
+            let size = next.size_bytes();
+            if !taken.is_empty() && bytes + size > bytes_max {
+                break;
+            }
+            bytes += size;
+            taken.extend(inner.waiting.pop_front());
+        }
+        inner.bytes -= bytes;
+        self.room.notify_all();
+        Some(taken)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inner.lock().waiting.is_empty()
+    }
+
+    /// Takes nothing more; what waits is still done.
+    pub(crate) fn close(&self, why: LogAppendError) {
+        let mut inner = self.inner.lock();
+        inner.closed.get_or_insert(why);
+        self.arrived.notify_all();
+        self.room.notify_all();
+    }
+
+    /// Takes nothing more and answers `why` to everything that waits.
+    pub(crate) fn refuse_all(&self, why: &LogAppendError) {
+        let refused = {
+            let mut inner = self.inner.lock();
+            inner.closed = Some(why.clone());
+            inner.bytes = 0;
+            self.arrived.notify_all();
+            self.room.notify_all();
+            std::mem::take(&mut inner.waiting)
+        };
+        refused.into_iter().for_each(|command| command.refuse(why));
+    }
+
+    pub(crate) fn closed(&self) -> Option<LogAppendError> {
+        self.inner.lock().closed.clone()
+    }
+}

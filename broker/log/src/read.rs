@@ -1,0 +1,186 @@
+//! Reading a partition: the index says where, every block is checked against its identity and its checksums.
+
+use crate::block::{Block, HEADER_BYTES, Kind};
+use crate::error::LogReadError;
+use crate::files::FileTable;
+use crate::index::Location;
+use crate::topics::Partition;
+use bytes::Bytes;
+use sluice_protocol::{batches, empty_batch};
+
+/// What a read found.
+#[derive(Debug, Clone)]
+pub struct LogRead {
+    /// Whole record batches; the first may begin below the offset asked for.
+    pub records: Bytes,
+    pub high_watermark: i64,
+    pub log_start_offset: i64,
+}
+
+/// Reads from `offset` until `bytes_max` are together, at least one batch when there is one.
+pub(crate) fn read(
+    files: &FileTable,
+    partition: &Partition,
+    offset: i64,
+    bytes_max: usize,
+) -> Result<LogRead, LogReadError> {
+    let mut from = offset;
+    loop {
+        let (locations, covered_to, log_start_offset, high_watermark) = {
+            let state = partition.state.read();
+            let (start, end) = (state.log_start_offset, state.high_watermark);
+            if !(start..=end).contains(&offset) {
+                return Err(LogReadError::OutOfRange { offset, log_start_offset: start, high_watermark: end });
+            }
+            if let Some(damage) = state.damage_at(offset) {
+                return Err(LogReadError::Corrupt { offset, reason: damage.reason.clone() });
+            }
+            let (locations, covered_to) = state.locate(from, bytes_max);
+            (locations, covered_to, start, end)
+        };
+        match collect(files, partition, &locations, offset, bytes_max) {
+            // The cleaner has moved the records meanwhile; the index knows where to.
+            Err(LogReadError::Io(error)) if moved(&error, partition, &locations, from) => {}
+            Err(error) => return Err(error),
+            // Compaction has taken everything here: go on behind it.
+            Ok(records) if records.is_empty() && covered_to.is_some_and(|to| to > from) => {
+                from = covered_to.unwrap_or(from);
+            }
+            Ok(records) => {
+                let records = if records.is_empty() && offset < high_watermark {
+                    // Offsets without records, up to the end: an empty batch lets the reader get past them.
+                    empty_batch(offset, high_watermark)
+                } else {
+                    records.into()
+                };
+                return Ok(LogRead { records, high_watermark, log_start_offset });
+            }
+        }
+    }
+}
+
+fn moved(error: &std::io::Error, partition: &Partition, locations: &[Location], offset: i64) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound
+        && partition.state.read().locate(offset, 1).0.first().map(|at| at.file) != locations.first().map(|at| at.file)
+}
+
+fn collect(
+    files: &FileTable,
+    partition: &Partition,
+    locations: &[Location],
+    offset: i64,
+    bytes_max: usize,
+) -> Result<Vec<u8>, LogReadError> {
+    let mut out = Vec::new();
+    let mut scratch = Vec::new();
+    // The end of what was delivered: damage that begins there ends the answer, not before.
+    let mut next = offset;
+    for location in locations {
+        if out.len() >= bytes_max {
+            break;
+        }
+        if partition.state.read().damage_at(next).is_some() && !out.is_empty() {
+            break;
+        }
+        let file = files.open(location.file)?;
+        scratch.resize(location.run.size_bytes as usize, 0);
+        let read = file.read_at(&mut scratch, u64::from(location.run.position))?;
+        scratch.truncate(read);
+        match take_run(partition, location, &scratch, offset, bytes_max, &mut out) {
+            Ok(end) => next = end,
+            // What stands before the damage is good; the next read begins at it and fails.
+            Err(_) if !out.is_empty() => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(out)
+}
+
+/// Adds the batches of one run, from the one that holds `offset`. Returns the end offset of the last block taken.
+fn take_run(
+    partition: &Partition,
+    location: &Location,
+    run: &[u8],
+    offset: i64,
+    bytes_max: usize,
+    out: &mut Vec<u8>,
+) -> Result<i64, LogReadError> {
+    let mut blocks = RunBlocks { partition, location, run, done: 0, expected: location.run.base_offset };
+    while out.len() < bytes_max || out.is_empty() {
+        let Some((block, payload)) = blocks.next_block(offset)? else { break };
+        if block.end_offset() > offset {
+            take_batches(&payload[..block.payload_len as usize], offset, bytes_max, out);
+        }
+    }
+    Ok(blocks.expected)
+}
+
+/// All blocks of a run with their payloads, checked.
+pub(crate) fn read_run<'s>(
+    files: &FileTable,
+    partition: &'s Partition,
+    location: &'s Location,
+    scratch: &'s mut Vec<u8>,
+) -> Result<Vec<(Block, &'s [u8])>, LogReadError> {
+    scratch.resize(location.run.size_bytes as usize, 0);
+    let read = files.open(location.file)?.read_at(scratch, u64::from(location.run.position))?;
+    let base_offset = location.run.base_offset;
+    let run: &'s [u8] = &scratch[..read];
+    let mut blocks = RunBlocks { partition, location, run, done: 0, expected: base_offset };
+    let mut found = Vec::new();
+    while let Some((block, payload)) = blocks.next_block(base_offset)? {
+        found.push((block, &payload[..block.payload_len as usize]));
+    }
+    Ok(found)
+}
+
+/// The blocks of a run, one after the other.
+struct RunBlocks<'a> {
+    partition: &'a Partition,
+    location: &'a Location,
+    run: &'a [u8],
+    /// Bytes of the run behind us.
+    done: usize,
+    /// The base offset that the next block must have.
+    expected: i64,
+}
+
+impl<'a> RunBlocks<'a> {
+    /// The next block with its padded payload. The payload's checksum is computed when it reaches past `offset`.
+    fn next_block(&mut self, offset: i64) -> Result<Option<(Block, &'a [u8])>, LogReadError> {
+        if self.done >= self.location.run.size_bytes as usize {
+            return Ok(None);
+        }
+        let position = u64::from(self.location.run.position) + self.done as u64;
+        let corrupt = |reason: &str| {
+            let reason = format!("{reason} in log file {} at byte {position}", self.location.file);
+            LogReadError::Corrupt { offset: self.expected.max(offset), reason }
+        };
+        let rest = self.run.get(self.done..).unwrap_or_default();
+        let block = Block::parse(rest).ok_or_else(|| corrupt("no block header where the index says that one is"))?;
+        let ours = block.kind == Kind::Records
+            && (block.topic, block.partition) == (self.partition.topic, self.partition.index)
+            && block.base_offset == self.expected
+            && block.lies_at(self.location.file, position);
+        if !ours {
+            return Err(corrupt("a block of another place"));
+        }
+        let payload = rest.get(HEADER_BYTES..block.size_bytes()).ok_or_else(|| corrupt("a block cut short"))?;
+        if block.end_offset() > offset && !block.payload_is_whole(payload) {
+            return Err(corrupt("a block whose checksum does not match"));
+        }
+        self.expected = block.end_offset();
+        self.done += block.size_bytes();
+        Ok(Some((block, payload)))
+    }
+}
+
+fn take_batches(payload: &[u8], offset: i64, bytes_max: usize, out: &mut Vec<u8>) {
+    // The checksum held, so these are the batches that were checked when they came in.
+    for batch in batches(payload).flatten().filter(|batch| batch.last_offset() >= offset) {
+        if !out.is_empty() && out.len() + batch.size_bytes() > bytes_max {
+            return;
+        }
+        out.extend_from_slice(batch.bytes());
+    }
+}
