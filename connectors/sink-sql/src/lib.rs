@@ -72,7 +72,11 @@ impl SinkTask for SqlSinkTask {
             Some(table) => {
                 Some(OffsetsTable::open(&connection, parsed.dialect, table, context::connector_name(), assignment)?)
             }
-            None => None,
+            None => {
+                // Makes the database when it is missing, and shows that it can be written.
+                Transaction::commit(connection.begin()?)?;
+                None
+            }
         };
         Ok(Self { config: parsed, connection, offsets, tables: Tables::default() })
     }

@@ -26,19 +26,30 @@ impl Tables {
         table: &str,
         columns: &[TargetColumn],
     ) -> Result<Vec<String>> {
-        if let Some(known) = self.0.get(table).filter(|known| columns.iter().all(|column| known.contains(&column.name)))
-        {
-            let _ = known;
+        let known = self.0.get(table);
+        if known.is_some_and(|known| columns.iter().all(|column| known.contains(&column.name))) {
             return Ok(Vec::new());
         }
         let info = TableInfo { catalog: None, schema: None, name: table.to_owned(), kind: "TABLE".to_owned() };
-        let existing =
-            connection.columns(&info)?.map(|found| found.into_iter().map(|column| column.name).collect::<Vec<_>>());
+        let found = connection.columns(&info)?;
+        let found = found.map(|found| found.into_iter().map(|column| column.name).collect());
+        let existing = with_planned(found, known);
         let statements = statements(config, table, columns, existing.as_deref())?;
         let mut known = existing.unwrap_or_default();
         known.extend(columns.iter().map(|column| column.name.clone()));
         self.0.insert(table.to_owned(), known);
         Ok(statements)
+    }
+}
+
+/// What the table has, and what earlier batches of the same delivery are about to make.
+fn with_planned(found: Option<Vec<String>>, planned: Option<&Vec<String>>) -> Option<Vec<String>> {
+    match (found, planned) {
+        (Some(mut found), Some(planned)) => {
+            found.extend(planned.iter().filter(|name| !found.contains(name)).cloned().collect::<Vec<_>>());
+            Some(found)
+        }
+        (found, planned) => found.or_else(|| planned.cloned()),
     }
 }
 
@@ -90,6 +101,14 @@ mod tests {
         let columns = target_columns(&person(), &config).unwrap();
         let existing = existing.map(|names| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
         statements(&config, "t", &columns, existing.as_deref())
+    }
+
+    #[test]
+    fn what_a_delivery_is_about_to_make_counts_as_there() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        assert_eq!(with_planned(None, None), None);
+        assert_eq!(with_planned(None, Some(&names(&["a"]))), Some(names(&["a"])));
+        assert_eq!(with_planned(Some(names(&["a"])), Some(&names(&["a", "b"]))), Some(names(&["a", "b"])));
     }
 
     #[test]

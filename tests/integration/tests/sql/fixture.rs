@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+static LOADING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 pub struct Fixture {
     pub folder: tempfile::TempDir,
     pub plugin: Arc<Plugin>,
@@ -56,7 +58,10 @@ impl Fixture {
         let path = target.join("components").join(format!("{component}.wasm"));
         let bytes = std::fs::read(&path).unwrap_or_else(|_| panic!("{path:?} is missing; run `cargo xtask setup`"));
         let folder = tempfile::tempdir().unwrap();
-        let config = HostConfig { cache_dir: folder.path().join("cache"), limits: GuestLimits::default() };
+        // Shared by all tests, so that each component is compiled once.
+        let cache_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sql-plugin-cache");
+        let config = HostConfig { cache_dir, limits: GuestLimits::default() };
+        let _one_at_a_time = LOADING.lock().await;
         let host = PluginHost::new(config, vec![Box::new(SqlCapability::new(&Ceiling::default()))]).unwrap();
         let plugin = host.load_bytes(component, bytes).await.unwrap();
         Self { folder, plugin, _host: host }

@@ -161,6 +161,13 @@ async fn a_new_field_grows_the_table_when_that_is_allowed() {
     let mut database = fixture.database().await;
     assert_eq!(database.number("SELECT count(*) FROM people WHERE email = 'a@b' AND name IS NULL").await, 1);
 
+    // Two schemas in one delivery for a table that is not there yet.
+    let both = Fixture::new(SINK).await;
+    let mut sink = both.sink(both.config(&[("auto.create", "true"), ("auto.evolve", "true")])).await.unwrap();
+    sink.put(&delivery(0, 1), &[people(&[(0, 1)]), wider.clone()]).await.unwrap();
+    let mut database = both.database().await;
+    assert_eq!(database.number("SELECT count(name) + 10 * count(email) FROM people").await, 11);
+
     let strict = Fixture::new(SINK).await;
     strict.database().await.run("CREATE TABLE people (id INTEGER, name TEXT)").await;
     let mut sink = strict.sink(strict.config(&[])).await.unwrap();

@@ -123,7 +123,12 @@ async fn a_query_is_read_in_bulk_and_by_a_column() {
     let mut task = fixture.source(by_id, Offsets::default()).await.unwrap();
     let first = task.poll().await.unwrap();
     assert_eq!(integers(&first.batches, "id"), [3, 4]);
-    assert_eq!(integers(&read_all(&mut task, &mut offsets).await, "id"), [5, 6, 7, 8]);
+    // The end of each two rows is an end for now.
+    let mut rest = Vec::new();
+    for _ in 0..4 {
+        rest.extend(integers(&read_all(&mut task, &mut offsets).await, "id"));
+    }
+    assert_eq!(rest, [5, 6, 7, 8]);
 }
 
 #[tokio::test]
