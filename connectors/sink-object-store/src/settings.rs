@@ -82,15 +82,9 @@ impl Settings {
 struct Problems(Vec<Problem>);
 
 impl Problems {
+    /// A problem is `key`'s, unless the error names another.
     fn take<T>(&mut self, key: &str, value: Result<T>) -> Option<T> {
-        value
-            .map_err(|error| {
-                self.push(
-                    if error.code.contains('.') && error.code.starts_with("key:") { &error.code[4..] } else { key },
-                    &error.message,
-                )
-            })
-            .ok()
+        value.map_err(|error| self.push(error.code.strip_prefix(NAMED_KEY).unwrap_or(key), &error.message)).ok()
     }
 
     fn push(&mut self, key: &str, message: &str) {
@@ -98,9 +92,11 @@ impl Problems {
     }
 }
 
+const NAMED_KEY: &str = "key:";
+
 /// A problem with `key`, whatever was being read.
 fn wrong(key: &str, message: impl Into<String>) -> Error {
-    Error::fatal(&format!("key:{key}"), message)
+    Error::fatal(&format!("{NAMED_KEY}{key}"), message)
 }
 
 impl Format {
