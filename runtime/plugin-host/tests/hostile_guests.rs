@@ -2,7 +2,7 @@
 
 mod support;
 
-use sluice_connect_api::{ConnectError, ErrorKind, PluginFactory, SourceTask};
+use sluice_connect_api::{ConnectError, ErrorKind, PluginFactory, PolledBatches, SourceTask};
 use std::time::{Duration, Instant};
 use support::{Offsets, TestHost, config, connector_context, open_source};
 
@@ -153,6 +153,23 @@ async fn an_ended_instance_is_never_called_again() {
     let mut task = open_source(&plugin, config(&[("mode", "trap")]), Offsets::default()).await;
     task.poll().await.unwrap_err();
     assert_eq!(task.poll().await.unwrap_err().details.code, "plugin.ended");
+}
+
+#[tokio::test]
+async fn an_idle_instance_is_replaced_once_everything_it_read_is_committed() {
+    let host = TestHost::with(sluice_plugin_host::GuestLimits { idle: Duration::ZERO, ..support::short_limits() });
+    let plugin = host.plugin("example-hostile").await;
+    let mut task = open_source(&plugin, config(&[("mode", "good")]), Offsets::default()).await;
+    let next = |polled: &PolledBatches| polled.offsets[0].1.as_ref().unwrap()["next"].as_i64().unwrap();
+    let first = task.poll().await.unwrap();
+    let second = task.poll().await.unwrap();
+    assert_eq!((next(&first), next(&second)), (1_000, 2_000), "nothing is committed yet");
+    task.committed(first.offsets).await.unwrap();
+    assert_eq!(next(&task.poll().await.unwrap()), 3_000, "the second poll is not committed yet");
+    task.committed(vec![]).await.unwrap();
+    let fourth = task.poll().await.unwrap();
+    task.committed(fourth.offsets).await.unwrap();
+    assert_eq!(next(&task.poll().await.unwrap()), 1_000, "this guest counts from its instance's start");
 }
 
 #[tokio::test]

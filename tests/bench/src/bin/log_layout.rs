@@ -6,9 +6,7 @@
 //! `log_layout [SECONDS [DIR]]`: each line runs for SECONDS (default 10) in a new folder below DIR.
 
 use anyhow::{Context, Result};
-use sluice_log::{
-    DirStorage, FailPoints, Log, LogOptions, LogPart, LogParts, SystemClock, TopicId, TopicInfo,
-};
+use sluice_log::{DirStorage, FailPoints, Log, LogOptions, LogPart, LogParts, SystemClock, TopicId, TopicInfo};
 use sluice_protocol::RecordBatchBuilder;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
