@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, Int64Array, StringArray, StructArray};
 use arrow_schema::{DataType, Field, Fields};
 use sluice_capability::Ceiling;
 use sluice_capability_object_store::ObjectStoreCapability;
-use sluice_connect_api::{Connector, Delivery, PluginFactory, SinkTask};
+use sluice_connect_api::{Delivery, PluginFactory, SinkTask};
 use sluice_data::ConnectBatch;
 use sluice_plugin_host::{HostConfig, Plugin, PluginHost};
 use std::collections::BTreeMap;
