@@ -48,9 +48,5 @@ pub trait Consumer: Send + Sync {
     ///
     /// # Errors
     /// As [`Consumer::beginning_offset`].
-    async fn offset_for_time(
-        &self,
-        partition: &TopicPartition,
-        timestamp_ms: i64,
-    ) -> Result<Option<i64>, FetchError>;
+    async fn offset_for_time(&self, partition: &TopicPartition, timestamp_ms: i64) -> Result<Option<i64>, FetchError>;
 }

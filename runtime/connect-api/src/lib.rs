@@ -1,1 +1,26 @@
-//! The contracts: tasks, converters, transformations, ConfigDef, plugins.
+//! The contracts between the data path and what plugs into it.
+//!
+//! One trait per file, the contract as prose on it: connectors and their tasks ([`connector`], [`source`], [`sink`]), converters
+//! ([`converter`]), transformations ([`transformation`]), configuration ([`config_def`]), and the registry that turns a class
+//! name into any of them ([`plugins`]). The worker and the herder know only these; whether a task is WebAssembly or native is
+//! invisible to them.
+//!
+//! What it is not: it runs nothing, opens nothing and reads no configuration file.
+
+pub mod config_def;
+pub mod connector;
+pub mod converter;
+pub mod error;
+pub mod plugins;
+pub mod sink;
+pub mod source;
+pub mod transformation;
+
+pub use config_def::{ConfigDef, ConfigKey, ConfigMap, ConfigType, ConfigValue, Importance};
+pub use connector::{Connector, ConnectorCapabilities, ConnectorKind, PluginDefinition, TaskConfigs, TaskContext};
+pub use converter::{ConvertError, Converted, Converter, ConverterRole};
+pub use error::{ConnectError, ErrorDetails, ErrorKind};
+pub use plugins::{PluginError, PluginFactory, PluginRegistry};
+pub use sink::{Delivery, RecordFailure, SinkTask};
+pub use source::{OffsetReader, PolledBatches, SourceOffsetPair, SourceTask};
+pub use transformation::{Transformation, TransformationError};

@@ -30,8 +30,8 @@ mod varint;
 
 pub use builder::{EncodeError, NoHeaders, RecordBatchBuilder, RecordColumns, empty_batch, encode};
 pub use read::{
-    BatchError, Batches, Compression, HeaderRef, Headers, RecordBatchRef, RecordRef, Records, batches,
-    set_base_offset, set_leader_epoch,
+    BatchError, Batches, Compression, HeaderRef, Headers, RecordBatchRef, RecordRef, Records, batches, set_base_offset,
+    set_leader_epoch,
 };
 pub use retain::retain_records;
 

@@ -1,0 +1,244 @@
+//! `JsonConverter`: JSON with or without Kafka Connect's schema envelope.
+//!
+//! With `schemas.enable` a message is `{"schema":…,"payload":…}`, exactly; without, it is the payload, and what is read has
+//! no schema: it stays text (extension `arrow.json`), checked but not parsed. Numbers keep the form in which they were
+//! written, where Kafka would make int64 and float64 of them; only leading zeros are dropped.
+//!
+//! Stricter than Kafka, which turns a value of another type into 0, false or null: a payload that does not fit its schema is
+//! an error that names the field. Source: Kafka `org.apache.kafka.connect.json.JsonConverter`.
+
+mod decoder;
+mod parser;
+mod read;
+mod write;
+
+use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, StringArray};
+use arrow_buffer::{Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_schema::Field;
+use parser::Parser;
+use sluice_connect_api::config_def::{Default, Validator};
+use sluice_connect_api::{
+    ConfigDef, ConfigKey, ConfigMap, ConfigType, ConvertError, Converted, Converter, ConverterRole, Importance,
+};
+use sluice_data::ConnectSchema;
+use sluice_data::schema::{holds_tombstones, schemaless_json_field};
+use std::sync::Arc;
+use write::{Encoder, WriteOptions};
+
+pub const CLASS: &str = "org.apache.kafka.connect.json.JsonConverter";
+
+/// How a Decimal is written; both are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecimalFormat {
+    Base64,
+    Numeric,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct JsonConverter {
+    schemas_enable: bool,
+    decimal_format: DecimalFormat,
+    replace_null_with_default: bool,
+    /// `schema.content`: the schema of messages that are bare payloads (KIP-1054).
+    schema_content: Option<ConnectSchema>,
+}
+
+#[must_use]
+pub fn config_def() -> ConfigDef {
+    let boolean = |name: &str, default: &str, doc: &str| {
+        ConfigKey::new(name, ConfigType::Boolean, Default::Value(default.into()), Importance::High, doc)
+    };
+    let format = ConfigKey::new(
+        "decimal.format",
+        ConfigType::String,
+        Default::Value("BASE64".into()),
+        Importance::Low,
+        "How decimals are written: BASE64 (text of the unscaled bytes) or NUMERIC (a JSON number).",
+    )
+    .validator(Validator::ValidValues { values: vec!["BASE64".into(), "NUMERIC".into()], ignore_case: true });
+    let cache = ConfigKey::new(
+        "schemas.cache.size",
+        ConfigType::Int,
+        Default::Value("1000".into()),
+        Importance::High,
+        "Accepted; schemas are cached per batch here.",
+    );
+    let content = ConfigKey::new(
+        "schema.content",
+        ConfigType::String,
+        Default::Unset,
+        Importance::High,
+        "The schema (in the envelope's form) of messages that are bare payloads. Needs schemas.enable=true.",
+    );
+    ConfigDef::default()
+        .define(boolean("schemas.enable", "true", "Include schemas within each of the serialized values and keys."))
+        .define(cache)
+        .define(format)
+        .define(boolean(
+            "replace.null.with.default",
+            "true",
+            "Whether a null field with a default reads as the default.",
+        ))
+        .define(content)
+}
+
+/// # Errors
+/// Every wrong key.
+pub fn make(_role: ConverterRole, config: &ConfigMap) -> Result<Box<dyn Converter>, String> {
+    Ok(Box::new(JsonConverter::new(config)?))
+}
+
+impl JsonConverter {
+    /// # Errors
+    /// Every wrong key.
+    pub fn new(config: &ConfigMap) -> Result<Self, String> {
+        let config = config_def().parse(config).map_err(|errors| errors.join("\n"))?;
+        let is = |key: &str, value: &str| config.get(key).is_some_and(|found| found.eq_ignore_ascii_case(value));
+        let schema_content = match config.get("schema.content").filter(|content| !content.is_empty()) {
+            Some(content) => Some(parse_schema_content(content)?),
+            None => None,
+        };
+        Ok(Self {
+            schemas_enable: is("schemas.enable", "true"),
+            decimal_format: if is("decimal.format", "NUMERIC") {
+                DecimalFormat::Numeric
+            } else {
+                DecimalFormat::Base64
+            },
+            replace_null_with_default: is("replace.null.with.default", "true"),
+            schema_content,
+        })
+    }
+
+    /// What stands in front of and behind each payload.
+    fn envelope(&self, field: &Field) -> Result<(Vec<u8>, &'static [u8]), ConvertError> {
+        if !self.schemas_enable {
+            return Ok((Vec::new(), b""));
+        }
+        let mut prefix = String::from("{\"schema\":");
+        match ConnectSchema::from_field(field).map_err(write::refuse_schema)? {
+            Some(schema) => schema.write_json(&mut prefix),
+            None => prefix.push_str("null"),
+        }
+        prefix.push_str(",\"payload\":");
+        Ok((prefix.into_bytes(), b"}"))
+    }
+
+    fn read_schemaless(&self, bytes: &BinaryArray) -> Result<Vec<Converted>, ConvertError> {
+        let mut nulls = NullBufferBuilder::new(bytes.len());
+        let mut absent = 0;
+        let mut leading_zeros = Vec::new();
+        for (row, value) in bytes.iter().enumerate() {
+            let value = value.unwrap_or_default();
+            absent += usize::from(value.is_empty());
+            if value.is_empty() {
+                nulls.append_null();
+                continue;
+            }
+            let mut parser = Parser::new(value);
+            parser
+                .skip()
+                .and_then(|()| parser.end())
+                .map_err(|error| ConvertError::new(NOT_JSON.to_owned() + &error.to_string()))?;
+            let start = bytes.value_offsets()[row] as usize;
+            leading_zeros.extend(parser.leading_zeros.iter().map(|zero| start + zero));
+            if value.len() < 16 && value.trim_ascii() == b"null" {
+                nulls.append_null()
+            } else {
+                nulls.append_non_null()
+            }
+        }
+        let nulls = nulls.finish();
+        let null_count = nulls.as_ref().map_or(0, NullBuffer::null_count);
+        let tombstones = (null_count != absent)
+            .then(|| BooleanArray::from_iter(bytes.iter().map(|value| Some(value.is_none_or(<[u8]>::is_empty)))));
+        let (offsets, values) = without(bytes, &leading_zeros);
+        let texts = StringArray::try_new(offsets, values, nulls)
+            .map_err(|error| ConvertError::new(NOT_JSON.to_owned() + &error.to_string()))?;
+        let field = Arc::new(schemaless_json_field("value"));
+        Ok(vec![Converted { rows: None, field, values: Arc::new(texts), tombstones }])
+    }
+}
+
+const NOT_JSON: &str = "Converting byte[] to Kafka Connect data failed due to serialization error: ";
+
+impl Converter for JsonConverter {
+    fn from_connect_data(
+        &self,
+        _topic: &str,
+        field: &Field,
+        values: &ArrayRef,
+        tombstones: Option<&BooleanArray>,
+    ) -> Result<BinaryArray, ConvertError> {
+        let options = WriteOptions {
+            decimal_format: self.decimal_format,
+            replace_null_with_default: self.replace_null_with_default,
+        };
+        let encoder = Encoder::new(field, values, options)?;
+        let (prefix, suffix) = self.envelope(field)?;
+        // Nulls without a schema are tombstones, unless they are marked as nulls that were written.
+        let nulls_are_tombstones =
+            tombstones.is_none() && (holds_tombstones(field) || sluice_data::schema::is_schemaless(field));
+        let is_tombstone = |row: usize| match tombstones {
+            Some(tombstones) => tombstones.value(row),
+            None => nulls_are_tombstones && (encoder.is_null(row) || values.data_type().is_null()),
+        };
+        let rows = values.len();
+        let mut out = Vec::with_capacity(rows * (prefix.len() + 64) + values.get_array_memory_size());
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0i32);
+        let mut nulls = NullBufferBuilder::new(rows);
+        for row in 0..rows {
+            if is_tombstone(row) {
+                nulls.append_null();
+            } else {
+                out.extend_from_slice(&prefix);
+                encoder.write(row, &mut out)?;
+                out.extend_from_slice(suffix);
+                nulls.append_non_null();
+            }
+            offsets.push(i32::try_from(out.len()).map_err(|_| ConvertError::new("the batch is above 2 GiB as JSON"))?);
+        }
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        Ok(BinaryArray::new(offsets, Buffer::from_vec(out), nulls.finish()))
+    }
+
+    fn to_connect_data(&self, _topic: &str, bytes: &BinaryArray) -> Result<Vec<Converted>, ConvertError> {
+        if self.schemas_enable {
+            read::read_envelopes(bytes, self.schema_content.as_ref(), self.replace_null_with_default)
+        } else {
+            self.read_schemaless(bytes)
+        }
+    }
+}
+
+/// The rows of `bytes` without the bytes at `positions` (ascending, within the value buffer).
+fn without(bytes: &BinaryArray, positions: &[usize]) -> (OffsetBuffer<i32>, Buffer) {
+    if positions.is_empty() {
+        return (bytes.offsets().clone(), bytes.values().clone());
+    }
+    let source = bytes.value_data();
+    let mut out = Vec::with_capacity(source.len());
+    let mut copied = 0;
+    for position in positions {
+        out.extend_from_slice(&source[copied..*position]);
+        copied = position + 1;
+    }
+    out.extend_from_slice(&source[copied..]);
+    let mut removed = positions.iter().peekable();
+    let mut count = 0;
+    let offsets = bytes.value_offsets().iter().map(|offset| {
+        while removed.next_if(|position| **position < *offset as usize).is_some() {
+            count += 1;
+        }
+        offset - count
+    });
+    (OffsetBuffer::new(offsets.collect()), Buffer::from_vec(out))
+}
+
+fn parse_schema_content(content: &str) -> Result<ConnectSchema, String> {
+    let invalid = |reason: String| format!("Invalid value {content} for configuration schema.content: {reason}");
+    let json = serde_json::from_str(content).map_err(|error| invalid(error.to_string()))?;
+    ConnectSchema::from_json(&json).map_err(|error| invalid(error.to_string()))
+}

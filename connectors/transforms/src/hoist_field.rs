@@ -1,0 +1,66 @@
+//! `HoistField`: wraps the whole into a struct (with a schema) or an object (without) of one field. A null is wrapped too.
+
+use crate::columns::{Members, Operand, operand};
+use crate::schemaless::{Object, raw, to_text};
+use crate::smt::{Side, Smt, SmtResult, rejected, string_key};
+use arrow_array::{Array, ArrayRef, BooleanArray, StringArray};
+use arrow_schema::{DataType, Field};
+use sluice_connect_api::config_def::Default;
+use sluice_connect_api::{ConfigDef, ConfigMap};
+use sluice_data::ConnectBatch;
+use sluice_data::batch::TOMBSTONE;
+use sluice_data::schema::{REQUIRED, schemaless_json_field};
+use std::sync::Arc;
+
+pub struct HoistField {
+    field: String,
+}
+
+impl Smt for HoistField {
+    fn config_def() -> ConfigDef {
+        let documentation = "Field name for the single field that will be created in the resulting Struct or Map.";
+        ConfigDef::default().define(string_key("field", Default::Required, documentation))
+    }
+
+    fn new(config: &ConfigMap) -> Result<Self, String> {
+        Ok(Self { field: config["field"].clone() })
+    }
+
+    fn apply(&self, side: Side, batch: &ConnectBatch) -> SmtResult<ConnectBatch> {
+        let (field, column) = side.operand(batch);
+        let wrapped = match operand(field, column) {
+            Operand::Nothing => {
+                let texts: ArrayRef =
+                    Arc::new(StringArray::from_iter_values((0..column.len()).map(|_| self.wrap("null"))));
+                side.replace(batch, schemaless_json_field("value"), texts)?
+            }
+            Operand::Json(texts) => {
+                let texts: ArrayRef =
+                    Arc::new(StringArray::from_iter_values(texts.iter().map(|text| self.wrap(text.unwrap_or("null")))));
+                side.replace(batch, field.as_ref().clone(), texts)?
+            }
+            Operand::Struct(_) | Operand::Single => {
+                let mut metadata = field.metadata().clone();
+                metadata.remove(REQUIRED);
+                let member = Field::new(&self.field, field.data_type().clone(), field.is_nullable());
+                let mut members = Members::empty(column.len());
+                members.push(member.with_metadata(metadata), column.clone());
+                let (field, column) = members.into_column(&Field::new("value", DataType::Null, false))?;
+                side.replace(batch, field, column)?
+            }
+        };
+        // What was a tombstone has a value now.
+        if side == Side::Value && wrapped.tombstones().is_some() {
+            let none: ArrayRef = Arc::new(BooleanArray::from(vec![false; batch.len()]));
+            let field = Field::new(TOMBSTONE, DataType::Boolean, false);
+            return wrapped.with_column(TOMBSTONE, &field, none).map_err(|error| rejected(error.to_string()));
+        }
+        Ok(wrapped)
+    }
+}
+
+impl HoistField {
+    fn wrap(&self, text: &str) -> String {
+        to_text(&Object::from([(self.field.clone(), raw(text.to_owned()))]))
+    }
+}

@@ -1,0 +1,62 @@
+//! Converters: between bytes in the log and Connect data, on whole columns.
+
+use crate::config_def::ConfigMap;
+use arrow_array::{ArrayRef, BinaryArray, BooleanArray};
+use arrow_schema::{Field, FieldRef};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConverterRole {
+    Key,
+    Value,
+}
+
+/// Rows of one schema out of a converted column.
+#[derive(Debug, Clone)]
+pub struct Converted {
+    /// Which input rows these are, ascending; `None`: all of them, in order.
+    pub rows: Option<Vec<u32>>,
+    pub field: FieldRef,
+    pub values: ArrayRef,
+    /// Rows whose bytes were absent (a tombstone), as opposed to a null that was written; `None`: exactly where the value is null.
+    pub tombstones: Option<BooleanArray>,
+}
+
+/// At least one row cannot be converted. The caller finds it by halves; converters only need to say why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ConvertError {
+    pub message: String,
+}
+
+impl ConvertError {
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+/// Kafka: `org.apache.kafka.connect.storage.Converter`, for columns. Pure and synchronous.
+pub trait Converter: Send + Sync {
+    /// Bytes for each row of `values`; a null in the answer is a null key or a tombstone. `tombstones` marks rows that must
+    /// become one whatever the schema says.
+    ///
+    /// # Errors
+    /// When a row or the schema cannot be written in this format.
+    fn from_connect_data(
+        &self,
+        topic: &str,
+        field: &Field,
+        values: &ArrayRef,
+        tombstones: Option<&BooleanArray>,
+    ) -> Result<BinaryArray, ConvertError>;
+
+    /// Connect data from each row's bytes, grouped by schema; every row is in exactly one group. Rows without bytes go to
+    /// the first group (or to one of type Null when there is no other).
+    ///
+    /// # Errors
+    /// When a row's bytes are not in this format.
+    fn to_connect_data(&self, topic: &str, bytes: &BinaryArray) -> Result<Vec<Converted>, ConvertError>;
+}
+
+/// Makes a converter from its own keys (without the `key.converter.` prefix).
+pub type ConverterFactory = fn(role: ConverterRole, config: &ConfigMap) -> Result<Box<dyn Converter>, String>;

@@ -1,0 +1,276 @@
+//! The registry: from a class name to what makes connectors, converters and transformations.
+
+use crate::config_def::{ConfigDef, ConfigMap};
+use crate::connector::{Connector, ConnectorContext, ConnectorKind, PluginDefinition, TaskContext};
+use crate::converter::{Converter, ConverterFactory, ConverterRole};
+use crate::error::ConnectError;
+use crate::sink::SinkTask;
+use crate::source::SourceTask;
+use crate::transformation::{Transformation, TransformationFactory};
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PluginError {
+    #[error("no plugin has the class {class:?}{}", nearest_hint(.nearest))]
+    UnknownClass { class: String, nearest: Option<String> },
+    #[error("{class} is a {found}, not a {expected}")]
+    WrongKind { class: String, expected: &'static str, found: &'static str },
+    #[error("{class} refused its configuration: {reason}")]
+    Config { class: String, reason: String },
+}
+
+fn nearest_hint(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |name| format!("; the nearest installed is {name}"))
+}
+
+/// Makes the parts of one connector plugin. Native and WASM plugins are both behind it.
+#[async_trait::async_trait]
+pub trait PluginFactory: Send + Sync {
+    fn definition(&self) -> &PluginDefinition;
+    fn kind(&self) -> ConnectorKind;
+
+    /// # Errors
+    /// When the plugin cannot be instantiated, or wants what is not granted.
+    async fn connector(&self, context: &ConnectorContext) -> Result<Box<dyn Connector>, ConnectError>;
+
+    /// # Errors
+    /// As [`PluginFactory::connector`]; fatal when this is no source.
+    async fn source_task(&self, context: TaskContext) -> Result<Box<dyn SourceTask>, ConnectError>;
+
+    /// # Errors
+    /// As [`PluginFactory::connector`]; fatal when this is no sink.
+    async fn sink_task(&self, context: TaskContext) -> Result<Box<dyn SinkTask>, ConnectError>;
+}
+
+/// A transformation that lives in a plugin.
+#[async_trait::async_trait]
+pub trait TransformationPlugin: Send + Sync {
+    fn definition(&self) -> &PluginDefinition;
+
+    /// # Errors
+    /// When it cannot be instantiated or refuses its config.
+    async fn transformation(&self, config: &ConfigMap) -> Result<Box<dyn Transformation>, ConnectError>;
+}
+
+#[derive(Clone)]
+enum Plugin {
+    Connector(Arc<dyn PluginFactory>),
+    Converter { class: &'static str, config: fn() -> ConfigDef, make: ConverterFactory },
+    NativeTransformation { class: &'static str, config: fn() -> ConfigDef, make: TransformationFactory },
+    Transformation(Arc<dyn TransformationPlugin>),
+}
+
+/// One row of `GET /connector-plugins`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginInfo {
+    pub class: String,
+    /// `sink`, `source`, `transformation`, `converter`.
+    pub kind: &'static str,
+    pub version: String,
+}
+
+/// Every plugin this hub has. Cheap to read; plugins come and go while it runs.
+#[derive(Default)]
+pub struct PluginRegistry {
+    plugins: RwLock<BTreeMap<String, Plugin>>,
+}
+
+impl PluginRegistry {
+    /// Adds or replaces a connector plugin under its class name.
+    pub fn add_connector(&self, factory: Arc<dyn PluginFactory>) {
+        let class = factory.definition().class.clone();
+        self.plugins.write().insert(class, Plugin::Connector(factory));
+    }
+
+    pub fn add_transformation(&self, plugin: Arc<dyn TransformationPlugin>) {
+        let class = plugin.definition().class.clone();
+        self.plugins.write().insert(class, Plugin::Transformation(plugin));
+    }
+
+    pub fn add_converter(&self, class: &'static str, config: fn() -> ConfigDef, make: ConverterFactory) {
+        self.plugins.write().insert(class.to_owned(), Plugin::Converter { class, config, make });
+    }
+
+    pub fn add_native_transformation(
+        &self,
+        class: &'static str,
+        config: fn() -> ConfigDef,
+        make: TransformationFactory,
+    ) {
+        self.plugins.write().insert(class.to_owned(), Plugin::NativeTransformation { class, config, make });
+    }
+
+    /// Running tasks keep the plugin they were made from.
+    pub fn remove(&self, class: &str) -> bool {
+        self.plugins.write().remove(class).is_some()
+    }
+
+    /// Sinks, sources, then the rest, each by class name.
+    #[must_use]
+    pub fn list(&self) -> Vec<PluginInfo> {
+        let mut rows: Vec<PluginInfo> = self.plugins.read().values().map(Plugin::info).collect();
+        let rank = |row: &PluginInfo| match row.kind {
+            "sink" => 0,
+            "source" => 1,
+            "transformation" => 2,
+            _ => 3,
+        };
+        rows.sort_by_key(rank);
+        rows
+    }
+
+    /// # Errors
+    /// [`PluginError::UnknownClass`] with the nearest name, [`PluginError::WrongKind`].
+    pub fn connector(&self, class: &str) -> Result<Arc<dyn PluginFactory>, PluginError> {
+        match self.find(class)? {
+            Plugin::Connector(factory) => Ok(factory),
+            other => Err(other.wrong_kind(class, "connector")),
+        }
+    }
+
+    /// # Errors
+    /// As [`PluginRegistry::connector`], and [`PluginError::Config`].
+    pub fn converter(
+        &self,
+        class: &str,
+        role: ConverterRole,
+        config: &ConfigMap,
+    ) -> Result<Box<dyn Converter>, PluginError> {
+        match self.find(class)? {
+            Plugin::Converter { make, .. } => {
+                make(role, config).map_err(|reason| PluginError::Config { class: class.to_owned(), reason })
+            }
+            other => Err(other.wrong_kind(class, "converter")),
+        }
+    }
+
+    /// # Errors
+    /// As [`PluginRegistry::connector`], and [`PluginError::Config`].
+    pub async fn transformation(
+        &self,
+        class: &str,
+        config: &ConfigMap,
+    ) -> Result<Box<dyn Transformation>, PluginError> {
+        let refuse = |reason: String| PluginError::Config { class: class.to_owned(), reason };
+        let plugin = self.find(class)?;
+        match plugin {
+            Plugin::NativeTransformation { make, .. } => make(config).map_err(refuse),
+            Plugin::Transformation(plugin) => {
+                plugin.transformation(config).await.map_err(|error| refuse(error.to_string()))
+            }
+            other => Err(other.wrong_kind(class, "transformation")),
+        }
+    }
+
+    /// The config keys of any plugin, and its full class name.
+    ///
+    /// # Errors
+    /// [`PluginError::UnknownClass`].
+    pub fn config_def(&self, class: &str) -> Result<(String, ConfigDef), PluginError> {
+        let plugin = self.find(class)?;
+        let def = match &plugin {
+            Plugin::Connector(factory) => factory.definition().config.clone(),
+            Plugin::Transformation(plugin) => plugin.definition().config.clone(),
+            Plugin::Converter { config, .. } | Plugin::NativeTransformation { config, .. } => config(),
+        };
+        Ok((plugin.info().class, def))
+    }
+
+    /// Exact class or alias first; else the simple name, with or without `Connector`.
+    fn find(&self, class: &str) -> Result<Plugin, PluginError> {
+        let plugins = self.plugins.read();
+        if let Some(plugin) = plugins.get(class) {
+            return Ok(plugin.clone());
+        }
+        if let Some(plugin) = plugins.values().find(|plugin| plugin.answers_to(class)) {
+            return Ok(plugin.clone());
+        }
+        let names = plugins.values().flat_map(Plugin::names);
+        let nearest = nearest_name(class, names);
+        Err(PluginError::UnknownClass { class: class.to_owned(), nearest })
+    }
+}
+
+impl Plugin {
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::Connector(factory) => definition_names(factory.definition()),
+            Self::Transformation(plugin) => definition_names(plugin.definition()),
+            Self::Converter { class, .. } | Self::NativeTransformation { class, .. } => vec![(*class).to_owned()],
+        }
+    }
+
+    fn answers_to(&self, class: &str) -> bool {
+        self.names().iter().any(|name| {
+            let simple = simple_name(name);
+            name == class || simple == class || simple.strip_suffix("Connector") == Some(class)
+        })
+    }
+
+    fn info(&self) -> PluginInfo {
+        match self {
+            Self::Connector(factory) => {
+                let definition = factory.definition();
+                let kind = match factory.kind() {
+                    ConnectorKind::Source => "source",
+                    ConnectorKind::Sink => "sink",
+                };
+                PluginInfo { class: definition.class.clone(), kind, version: definition.version.clone() }
+            }
+            Self::Transformation(plugin) => {
+                let definition = plugin.definition();
+                let (class, version) = (definition.class.clone(), definition.version.clone());
+                PluginInfo { class, kind: "transformation", version }
+            }
+            Self::NativeTransformation { class, .. } => {
+                PluginInfo { class: (*class).to_owned(), kind: "transformation", version: own_version() }
+            }
+            Self::Converter { class, .. } => {
+                PluginInfo { class: (*class).to_owned(), kind: "converter", version: own_version() }
+            }
+        }
+    }
+
+    fn wrong_kind(&self, class: &str, expected: &'static str) -> PluginError {
+        PluginError::WrongKind { class: class.to_owned(), expected, found: self.info().kind }
+    }
+}
+
+fn own_version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+fn definition_names(definition: &PluginDefinition) -> Vec<String> {
+    std::iter::once(&definition.class).chain(&definition.aliases).cloned().collect()
+}
+
+/// Behind the last `.`; inner classes keep their `Outer$Inner`.
+fn simple_name(class: &str) -> &str {
+    class.rsplit('.').next().unwrap_or(class)
+}
+
+/// The name with the smallest edit distance between simple names, when it is near enough to be a slip.
+fn nearest_name(class: &str, names: impl Iterator<Item = String>) -> Option<String> {
+    let wanted = simple_name(class).to_lowercase();
+    let distances = names.map(|name| (edit_distance(&wanted, &simple_name(&name).to_lowercase()), name));
+    let (distance, name) = distances.min()?;
+    (distance <= wanted.chars().count().div_ceil(2)).then_some(name)
+}
+
+/// Levenshtein.
+fn edit_distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (index, character) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (column, other) in right.iter().enumerate() {
+            let substituted = diagonal + usize::from(character != *other);
+            diagonal = row[column + 1];
+            row[column + 1] = substituted.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[right.len()]
+}

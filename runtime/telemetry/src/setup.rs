@@ -1,0 +1,74 @@
+//! Turning logs and metrics on, once per process.
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One plain line per event, for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+#[derive(Debug)]
+pub enum SetupError {
+    /// The filter, and what is wrong with it.
+    Filter { directives: String, reason: String },
+    /// Somebody turned it on before.
+    AlreadyInitialised { reason: String },
+}
+
+impl std::fmt::Display for SetupError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Filter { directives, reason } => {
+                write!(
+                    f,
+                    "log filter {directives:?} cannot be read ({reason}); use for instance info,sluice_worker=debug"
+                )
+            }
+            Self::AlreadyInitialised { reason } => write!(f, "logs and metrics are already turned on: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for SetupError {}
+
+/// Logs to standard error. `directives` as in `RUST_LOG`: `info,sluice_worker=debug`.
+///
+/// # Errors
+/// [`SetupError`].
+pub fn init_tracing(directives: &str, format: LogFormat) -> Result<(), SetupError> {
+    let filter = EnvFilter::try_new(directives)
+        .map_err(|error| SetupError::Filter { directives: directives.to_owned(), reason: error.to_string() })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let result = match format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    result.map_err(|error| SetupError::AlreadyInitialised { reason: error.to_string() })
+}
+
+/// Renders `/metrics`.
+#[derive(Clone)]
+pub struct MetricsHandle(PrometheusHandle);
+
+impl MetricsHandle {
+    /// Prometheus' text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+}
+
+/// Installs the recorder that every metric of the process goes to.
+///
+/// # Errors
+/// [`SetupError::AlreadyInitialised`].
+pub fn init_metrics() -> Result<MetricsHandle, SetupError> {
+    let handle = PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|error| SetupError::AlreadyInitialised { reason: error.to_string() })?;
+    Ok(MetricsHandle(handle))
+}

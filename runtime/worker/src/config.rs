@@ -1,0 +1,60 @@
+//! The worker's settings, parsed by whoever starts it.
+
+use sluice_connect_api::ConfigMap;
+use std::time::Duration;
+
+/// A converter and its own keys, at the worker's level. Source: Kafka `WorkerConfig`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConverterConfig {
+    pub class: String,
+    /// Without the `key.converter.` prefix.
+    pub config: ConfigMap,
+}
+
+impl ConverterConfig {
+    #[must_use]
+    pub fn new(class: &str) -> Self {
+        Self { class: class.to_owned(), config: ConfigMap::new() }
+    }
+}
+
+/// Whether sink deliveries are journalled before they are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanMode {
+    Journalled,
+    /// At least once only: after a crash, batches end elsewhere. For tests that show what the plan is for.
+    Off,
+}
+
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// `key.converter` and its keys.
+    pub key_converter: ConverterConfig,
+    /// `value.converter` and its keys.
+    pub value_converter: ConverterConfig,
+    /// `task.shutdown.graceful.timeout.ms`: after it a stopping task is dropped.
+    pub task_shutdown_graceful_timeout: Duration,
+    pub plan_mode: PlanMode,
+    /// What queues, batches and appends in flight may hold together; a task that holds nothing may always go on.
+    pub memory_budget_bytes: usize,
+    /// The longest wait after an empty poll; it starts at a few milliseconds and doubles.
+    pub poll_backoff_max: Duration,
+    /// How often sinks look for new topics and partitions.
+    pub metadata_refresh: Duration,
+}
+
+impl Default for WorkerConfig {
+    /// Those of Kafka's `connect-standalone.properties`, where it has them.
+    fn default() -> Self {
+        let json = ConverterConfig::new("org.apache.kafka.connect.json.JsonConverter");
+        Self {
+            key_converter: json.clone(),
+            value_converter: json,
+            task_shutdown_graceful_timeout: Duration::from_millis(5_000),
+            plan_mode: PlanMode::Journalled,
+            memory_budget_bytes: 64 << 20,
+            poll_backoff_max: Duration::from_millis(500),
+            metadata_refresh: Duration::from_secs(1),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! [`TransformationChain`]: the transformations of a connector in configured order. Source: Kafka `TransformationChain`.
+
+use crate::clock::Clock;
+use crate::error_report::{RecordError, Stage};
+use crate::retry::{RetryPolicy, jitter};
+use crate::task_config::ConnectorSettings;
+use crate::task_error::TaskError;
+use crate::task_run::Lifecycle;
+use sluice_connect_api::{ConnectError, ErrorKind, PluginError, PluginRegistry, Transformation};
+use sluice_data::ConnectBatch;
+use std::sync::Arc;
+
+pub(crate) struct TransformationChain {
+    links: Vec<Link>,
+    retry: RetryPolicy,
+    clock: Arc<dyn Clock>,
+    lifecycle: Lifecycle,
+}
+
+struct Link {
+    class: Arc<str>,
+    transformation: Box<dyn Transformation>,
+}
+
+/// What came out of the chain.
+#[derive(Default)]
+pub(crate) struct Transformed {
+    pub batches: Vec<ConnectBatch>,
+    pub errors: Vec<RecordError>,
+}
+
+impl TransformationChain {
+    /// # Errors
+    /// A class that is unknown, or refuses its configuration.
+    pub async fn build(
+        settings: &ConnectorSettings,
+        plugins: &PluginRegistry,
+        clock: Arc<dyn Clock>,
+        lifecycle: Lifecycle,
+    ) -> Result<Self, PluginError> {
+        let mut links = Vec::new();
+        for transformation in &settings.transformations {
+            let made = plugins.transformation(&transformation.class, &transformation.config).await;
+            let made = made.map_err(|error| named(error, &transformation.alias))?;
+            links.push(Link { class: transformation.class.as_str().into(), transformation: made });
+        }
+        let retry = RetryPolicy { timeout: settings.errors.retry_timeout, delay_max: settings.errors.retry_delay_max };
+        Ok(Self { links, retry, clock, lifecycle })
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// Sends a batch through every link. Rows that a link drops are gone; rows that it rejects are in the errors.
+    ///
+    /// # Errors
+    /// A link that failed for good.
+    pub async fn apply(&mut self, batch: ConnectBatch) -> Result<Transformed, TaskError> {
+        let mut transformed = Transformed { batches: vec![batch], errors: Vec::new() };
+        for link in 0..self.links.len() {
+            let mut todo = std::mem::take(&mut transformed.batches);
+            todo.reverse();
+            while let Some(part) = todo.pop() {
+                match self.apply_link(link, &part).await? {
+                    Ok(batches) => transformed.batches.extend(batches.into_iter().filter(|batch| !batch.is_empty())),
+                    Err(error) if part.len() == 1 => transformed.errors.push(self.record_error(link, &part, error)),
+                    Err(_) => {
+                        // The bad row is found by halves; the first half goes first.
+                        let half = part.len() / 2;
+                        todo.push(part.slice(half, part.len() - half));
+                        todo.push(part.slice(0, half));
+                    }
+                }
+            }
+        }
+        Ok(transformed)
+    }
+
+    pub async fn close(&mut self) {
+        for link in &mut self.links {
+            link.transformation.close().await;
+        }
+    }
+
+    /// The inner error: at least one row is bad, or retries are used up.
+    async fn apply_link(
+        &mut self,
+        link: usize,
+        batch: &ConnectBatch,
+    ) -> Result<Result<Vec<ConnectBatch>, ConnectError>, TaskError> {
+        let started = self.clock.monotonic();
+        let mut attempt = 0;
+        loop {
+            let Link { class, transformation } = &mut self.links[link];
+            let error = match self.lifecycle.abortable(transformation.apply(batch)).await? {
+                Ok(batches) => return Ok(Ok(batches)),
+                Err(error) => error,
+            };
+            attempt += 1;
+            match error.kind {
+                ErrorKind::Fatal => {
+                    let class = class.to_string();
+                    return Err(TaskError::Connector { operation: "transformation", class, source: error });
+                }
+                ErrorKind::Rejected => return Ok(Err(error)),
+                ErrorKind::Retriable => {
+                    let elapsed = self.clock.monotonic().saturating_sub(started);
+                    let delay = self.retry.delay(attempt, elapsed, jitter());
+                    let Some(delay) = delay.filter(|_| !self.lifecycle.is_stopping()) else { return Ok(Err(error)) };
+                    tokio::select! {
+                        () = self.clock.sleep(delay) => {}
+                        () = self.lifecycle.stopping() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn record_error(&self, link: usize, row: &ConnectBatch, error: ConnectError) -> RecordError {
+        let class = Arc::clone(&self.links[link].class);
+        let (code, reason) = (error.details.code, error.details.message);
+        RecordError { row_id: row.row_ids().value(0), stage: Stage::Transformation, class, code, reason }
+    }
+}
+
+/// The same error, with the alias that the user knows it by.
+fn named(error: PluginError, alias: &str) -> PluginError {
+    match error {
+        PluginError::Config { class, reason } => {
+            PluginError::Config { class, reason: format!("transforms.{alias}: {reason}") }
+        }
+        other => other,
+    }
+}
