@@ -4,8 +4,12 @@
 //! partition takes a million 100-byte records a second, fsynced, for at most 0.3 CPU-seconds.
 //!
 //! `log_layout [SECONDS [DIR]]`: each line runs for SECONDS (default 10) in a new folder below DIR.
+//! `log_layout commits COUNT [DIR]`: that many offset commits of 100 groups through the embedded broker, then how long
+//! an orderly restart takes and one after a kill.
 
 use anyhow::{Context, Result};
+use sluice_client::{Append, Broker, GroupOffset, TopicPartition};
+use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
 use sluice_log::{
     DirStorage, FailPoints, Log, LogOptions, LogPart, LogParts, SystemClock, TopicId, TopicInfo,
 };
@@ -22,7 +26,12 @@ const GROUP_BYTES: usize = 1 << 20;
 const WAL_FILE_BYTES: u64 = 64 << 20;
 
 fn main() -> Result<()> {
-    let mut args = std::env::args().skip(1);
+    let mut args = std::env::args().skip(1).peekable();
+    if args.next_if_eq("commits").is_some() {
+        let count = args.next().context("COUNT is missing")?.parse().context("COUNT is a number")?;
+        let dir = args.next().unwrap_or_else(|| std::env::temp_dir().display().to_string());
+        return tokio::runtime::Runtime::new()?.block_on(commits(count, &dir));
+    }
     let seconds = args.next().map_or(Ok(10), |text| text.parse()).context("SECONDS is a number")?;
     let dir = args.next().unwrap_or_else(|| std::env::temp_dir().display().to_string());
     let time = Duration::from_secs(seconds);
@@ -172,6 +181,43 @@ fn log(partitions: i32, time: Duration, dir: &str) -> Result<()> {
     log.roll()?;
     let elapsed = started.elapsed();
     line("the log, fsynced", partitions as usize, bytes, sent as f64 * RECORDS as f64, elapsed, cpu_seconds() - cpu);
+    Ok(())
+}
+
+async fn commits(count: u64, dir: &str) -> Result<()> {
+    let dir = tempfile::tempdir_in(dir)?;
+    let broker = EmbeddedBroker::open(EmbeddedConfig::new(dir.path()))?;
+    let producer = broker.producer("bench").await?;
+    let started = Instant::now();
+    let mut under_way = std::collections::VecDeque::new();
+    for number in 0..count {
+        let group_offsets = vec![GroupOffset {
+            group: format!("group-{}", number % 100),
+            partition: TopicPartition::new("topic", (number / 100 % 10) as i32),
+            offset: number as i64,
+            metadata: String::new(),
+        }];
+        under_way.push_back(producer.send(Append { records: vec![], group_offsets }).await?);
+        if under_way.len() > 10_000 {
+            under_way.pop_front().context("just pushed")?.await?;
+        }
+    }
+    for acknowledgement in under_way {
+        acknowledgement.await?;
+    }
+    println!("{count} commits in {:.1} s, {} MiB on disk", started.elapsed().as_secs_f64(), broker.size_bytes() >> 20);
+    // A copy of the folder as it is now is what a kill would leave.
+    let killed = tempfile::tempdir_in(dir.path().parent().context("a parent")?)?;
+    let copied = std::process::Command::new("cp").arg("-a").arg(dir.path().join(".")).arg(killed.path()).status()?;
+    anyhow::ensure!(copied.success(), "cp failed");
+    drop((producer, broker));
+    for (what, path) in [("orderly", dir.path()), ("killed", killed.path())] {
+        let started = Instant::now();
+        let broker = EmbeddedBroker::open(EmbeddedConfig::new(path))?;
+        let opened = started.elapsed();
+        let groups = broker.admin().group_offsets("group-7").await?.len();
+        println!("restart, {what}: {:.1} ms, {groups} offsets of one group", opened.as_secs_f64() * 1e3);
+    }
     Ok(())
 }
 
