@@ -123,9 +123,7 @@ fn resolve(inner: &Inner, append: &Append) -> Result<Vec<LogPart>, AppendError> 
 
 /// The log's error with the partition's name instead of its number in the append.
 pub(crate) fn append_error(error: LogAppendError, names: &[TopicPartition]) -> AppendError {
-    let name = |part: usize| {
-        names.get(part).cloned().unwrap_or_else(|| TopicPartition::new(groups::OFFSETS_TOPIC, 0))
-    };
+    let name = |part: usize| names.get(part).cloned().unwrap_or_else(|| TopicPartition::new(groups::OFFSETS_TOPIC, 0));
     match error {
         LogAppendError::UnknownPartition { part } => AppendError::UnknownTopicOrPartition { partition: name(part) },
         LogAppendError::TooLarge { part, size_bytes, limit_bytes } => {
@@ -137,6 +135,9 @@ pub(crate) fn append_error(error: LogAppendError, names: &[TopicPartition]) -> A
         LogAppendError::MissingKey { part } => {
             let reason = "a record without a key cannot be kept in a compacted topic".into();
             AppendError::CorruptRecord { partition: name(part), reason }
+        }
+        LogAppendError::AppendTooLarge { size_bytes, limit_bytes } => {
+            AppendError::RecordTooLarge { partition: name(0), size_bytes, limit_bytes }
         }
         LogAppendError::Unavailable { reason } => AppendError::Unavailable { reason },
         LogAppendError::Poisoned { reason } => AppendError::Poisoned { reason },

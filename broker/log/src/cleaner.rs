@@ -165,7 +165,8 @@ impl<'a> CleanFile<'a> {
         cover.part = if job.latest.is_some() { COVER_COMPACTED } else { 0 };
         self.write_block(cover, &[])?;
         let mut chunk = Chunk::new(self.number, first);
-        let mut pending = Pending { base_offset: first, end_offset: first, max_timestamp: i64::MIN, payload: Vec::new() };
+        let mut pending =
+            Pending { base_offset: first, end_offset: first, max_timestamp: i64::MIN, payload: Vec::new() };
         for old in &job.chunks {
             let files = self.files;
             each_block(files, partition, old, |block, payload| {
@@ -222,7 +223,8 @@ impl<'a> CleanFile<'a> {
     }
 
     fn write_block(&mut self, mut block: Block, payload: &[u8]) -> io::Result<(u32, u32)> {
-        block.position = u32::try_from(self.size_bytes()).map_err(|_| io::Error::other("a cleaned file grew too large"))?;
+        block.position =
+            u32::try_from(self.size_bytes()).map_err(|_| io::Error::other("a cleaned file grew too large"))?;
         block.payload_len = payload.len() as u32;
         let start = self.buffer.len();
         self.buffer.resize(start + HEADER_BYTES, 0);
@@ -258,4 +260,3 @@ struct Pending {
     max_timestamp: i64,
     payload: Vec<u8>,
 }
-

@@ -8,7 +8,9 @@ pub enum OpenError {
     Io { action: &'static str, name: String, source: std::io::Error },
     #[error("data directory {dir} is in use by process {pid}; stop it or choose another --data-dir")]
     Locked { dir: String, pid: String },
-    #[error("data directory {dir} was written by a newer version (format {found}, this build reads up to {known}); upgrade")]
+    #[error(
+        "data directory {dir} was written by a newer version (format {found}, this build reads up to {known}); upgrade"
+    )]
     NewerFormat { dir: String, found: u32, known: u32 },
     #[error("{name} in the data directory is damaged: {reason}; restore it from a backup")]
     Damaged { name: String, reason: String },
@@ -25,6 +27,8 @@ pub enum LogAppendError {
     Corrupt { part: usize, source: BatchError },
     #[error("part {part}: a record without a key cannot be kept in a compacted topic")]
     MissingKey { part: usize },
+    #[error("an append of {size_bytes} bytes is above the limit of {limit_bytes}; split it")]
+    AppendTooLarge { size_bytes: usize, limit_bytes: usize },
     /// Nothing landed; it may be tried again.
     #[error("the log cannot take records now: {reason}")]
     Unavailable { reason: String },

@@ -16,8 +16,8 @@ use crate::files::FileInfo;
 use crate::index::Chunk;
 use crate::log::Shared;
 use crate::queue::{Command, Done};
+use crate::sidecar::{self, sidecar_name};
 use crate::topics::{MetadataRecord, Partition, Topic};
-use crate::sidecar::{Cover, IndexedChunk, Sidecar, sidecar_name};
 use crate::wal::{FileHeader, FileKind, file_name, temporary_name};
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -85,7 +85,7 @@ pub(crate) fn round(shared: &Shared) {
     retain(shared);
     clean(shared);
     remove_dead_files(shared);
-    write_sidecars(shared);
+    sidecar::write_missing(shared);
 }
 
 // ---- retention
@@ -175,7 +175,7 @@ fn clean(shared: &Shared) {
 }
 
 /// Every partition, those of the metadata too, with its topic.
-fn partitions(shared: &Shared) -> Vec<(bool, f64, i64, Arc<Partition>)> {
+pub(crate) fn partitions(shared: &Shared) -> Vec<(bool, f64, i64, Arc<Partition>)> {
     let topics: Vec<Arc<Topic>> = shared.topics.read().iter().cloned().collect();
     let settings = |topic: &Topic| {
         let settings = &topic.settings;
@@ -196,7 +196,8 @@ fn compaction_jobs(shared: &Shared) -> Vec<Job> {
     for (_, ratio, tombstones_ms, partition) in partitions(shared).into_iter().filter(|(compact, ..)| *compact) {
         let (chunks, clean_count) = {
             let state = partition.state.read();
-            let chunks: Vec<Chunk> = if state.damage.is_empty() { sealed_prefix(&state.chunks, &files) } else { vec![] };
+            let chunks: Vec<Chunk> =
+                if state.damage.is_empty() { sealed_prefix(&state.chunks, &files) } else { vec![] };
             let clean_count = chunks.iter().filter(|chunk| chunk.end_offset <= state.cleaned_to).count();
             (chunks, clean_count)
         };
@@ -369,56 +370,4 @@ fn remove_dead_files(shared: &Shared) {
     if let Err(error) = removed.and_then(|()| shared.storage.sync_dir()) {
         tracing::warn!(%error, "files that hold nothing any more could not be removed");
     }
-}
-
-// ---- indexes
-
-/// Writes the index of every sealed file that has none. What fails is only slower at the next start.
-pub(crate) fn write_sidecars(shared: &Shared) {
-    let due: BTreeMap<u64, FileInfo> = shared
-        .files
-        .list()
-        .into_iter()
-        .filter(|(_, file)| file.sealed && !file.damaged && !file.indexed)
-        .collect();
-    if due.is_empty() {
-        return;
-    }
-    let mut chunks: HashMap<u64, Vec<IndexedChunk>> = HashMap::new();
-    for (.., partition) in partitions(shared) {
-        let state = partition.state.read();
-        for chunk in state.chunks.iter() {
-            let Some(file) = due.get(&chunk.file) else { continue };
-            let cover = match file.kind {
-                FileKind::Log => Cover::None,
-                FileKind::Cleaned if chunk.end_offset <= state.cleaned_to => Cover::Compacted,
-                FileKind::Cleaned => Cover::Moved,
-            };
-            let (topic, partition, chunk) = (partition.topic, partition.index, chunk.clone());
-            chunks.entry(chunk.file).or_default().push(IndexedChunk { topic, partition, cover, chunk });
-        }
-    }
-    for (number, file) in due {
-        let sidecar = Sidecar {
-            size_bytes: file.size_bytes,
-            sequence: file.sequence,
-            ends_with_mark: file.ends_with_mark,
-            header: file.header,
-            chunks: chunks.remove(&number).unwrap_or_default(),
-        };
-        if let Err(error) = write_sidecar(shared, number, &sidecar.encode()) {
-            tracing::warn!(%error, file = number, "the index of a log file could not be written");
-            return;
-        }
-        shared.files.change(number, |info| info.indexed = true);
-    }
-}
-
-fn write_sidecar(shared: &Shared, number: u64, bytes: &[u8]) -> io::Result<()> {
-    let name = sidecar_name(number);
-    match shared.storage.remove(&name) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    shared.storage.create(&name)?.write_at(bytes, 0)
 }

@@ -4,16 +4,16 @@ use crate::config::{LogOptions, check_topic_name};
 use crate::error::{LogAppendError, LogReadError, OpenError, TopicError};
 use crate::fail::{Clock, FailPoints};
 use crate::files::FileTable;
+use crate::housekeeping::{self, Housekeeping};
 use crate::index::Damage;
 use crate::prepare::prepare;
 use crate::queue::{AppendChain, Command, Done, Queue, TopicChange};
 use crate::read::{self, LogRead};
 use crate::recovery::{self, DamagedBlock, RecoveryReport};
-use crate::wal::file_name;
 use crate::storage::Storage;
 use crate::topics::{Partition, Topic, TopicInfo, TopicTable};
+use crate::wal::file_name;
 use crate::writer::{Group, Writer};
-use crate::housekeeping::{self, Housekeeping};
 use crate::{TopicId, open};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -22,6 +22,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+
+/// One append, all parts together: a position within a file has 32 bits.
+const APPEND_BYTES_MAX: usize = 1 << 30;
 
 /// Told by the writer's thread about each partition that has new durable records. It must not block.
 pub trait Observer: Send + Sync + 'static {
@@ -150,12 +153,11 @@ impl Log {
     ///
     /// # Errors
     /// Nothing of it will land: [`LogAppendError`]; `done` is then not called.
-    pub fn append(
-        &self,
-        parts: &[LogPart],
-        chain: Option<&AppendChain>,
-        done: Done,
-    ) -> Result<(), LogAppendError> {
+    pub fn append(&self, parts: &[LogPart], chain: Option<&AppendChain>, done: Done) -> Result<(), LogAppendError> {
+        let size_bytes = parts.iter().map(|part| part.records.len()).sum();
+        if size_bytes > APPEND_BYTES_MAX {
+            return Err(LogAppendError::AppendTooLarge { size_bytes, limit_bytes: APPEND_BYTES_MAX });
+        }
         let parts = {
             let topics = self.shared.topics.read();
             let find = |(number, part): (usize, &LogPart)| {
@@ -185,13 +187,7 @@ impl Log {
     ///
     /// # Errors
     /// [`LogReadError`].
-    pub fn read(
-        &self,
-        topic: TopicId,
-        partition: i32,
-        offset: i64,
-        bytes_max: usize,
-    ) -> Result<LogRead, LogReadError> {
+    pub fn read(&self, topic: TopicId, partition: i32, offset: i64, bytes_max: usize) -> Result<LogRead, LogReadError> {
         read::read(&self.shared.files, &*self.partition(topic, partition)?, offset, bytes_max)
     }
 
@@ -347,6 +343,12 @@ impl Log {
     /// this by itself unless it was opened without.
     pub fn housekeep(&self) {
         housekeeping::round(&self.shared);
+    }
+
+    /// Why the log takes nothing any more: it is poisoned or closed.
+    #[must_use]
+    pub fn failure(&self) -> Option<LogAppendError> {
+        self.shared.queue.closed()
     }
 
     /// Bytes of all log files.

@@ -38,11 +38,23 @@ pub(crate) enum TopicChange {
 }
 
 pub(crate) enum Command {
-    Append { parts: Vec<PreparedPart>, chain: Option<AppendChain>, done: Done },
-    Topic { change: TopicChange, done: TopicDone },
-    Metadata { records: Vec<MetadataRecord>, done: Done },
+    Append {
+        parts: Vec<PreparedPart>,
+        chain: Option<AppendChain>,
+        done: Done,
+    },
+    Topic {
+        change: TopicChange,
+        done: TopicDone,
+    },
+    Metadata {
+        records: Vec<MetadataRecord>,
+        done: Done,
+    },
     /// Closes the file that is being written, if it holds anything.
-    Roll { done: Done },
+    Roll {
+        done: Done,
+    },
 }
 
 impl Command {

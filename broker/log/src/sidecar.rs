@@ -17,8 +17,13 @@
 
 use crate::TopicId;
 use crate::config::Durability;
+use crate::files::FileInfo;
+use crate::housekeeping::partitions;
 use crate::index::{Chunk, Run};
-use crate::wal::FileHeader;
+use crate::log::Shared;
+use crate::wal::{FileHeader, FileKind};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
 
 const MAGIC: &[u8; 8] = b"SLIDX001";
 
@@ -147,14 +152,59 @@ fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
     Some(*bytes)
 }
 
+/// Writes the index of every sealed file that has none. What fails is only slower at the next start.
+pub(crate) fn write_missing(shared: &Shared) {
+    let due: BTreeMap<u64, FileInfo> =
+        shared.files.list().into_iter().filter(|(_, file)| file.sealed && !file.damaged && !file.indexed).collect();
+    if due.is_empty() {
+        return;
+    }
+    let mut chunks: HashMap<u64, Vec<IndexedChunk>> = HashMap::new();
+    for (.., partition) in partitions(shared) {
+        let state = partition.state.read();
+        for chunk in state.chunks.iter() {
+            let Some(file) = due.get(&chunk.file) else { continue };
+            let cover = match file.kind {
+                FileKind::Log => Cover::None,
+                FileKind::Cleaned if chunk.end_offset <= state.cleaned_to => Cover::Compacted,
+                FileKind::Cleaned => Cover::Moved,
+            };
+            let (topic, partition, chunk) = (partition.topic, partition.index, chunk.clone());
+            chunks.entry(chunk.file).or_default().push(IndexedChunk { topic, partition, cover, chunk });
+        }
+    }
+    for (number, file) in due {
+        let sidecar = Sidecar {
+            size_bytes: file.size_bytes,
+            sequence: file.sequence,
+            ends_with_mark: file.ends_with_mark,
+            header: file.header,
+            chunks: chunks.remove(&number).unwrap_or_default(),
+        };
+        if let Err(error) = write_sidecar(shared, number, &sidecar.encode()) {
+            tracing::warn!(%error, file = number, "the index of a log file could not be written");
+            return;
+        }
+        shared.files.change(number, |info| info.indexed = true);
+    }
+}
+
+fn write_sidecar(shared: &Shared, number: u64, bytes: &[u8]) -> io::Result<()> {
+    let name = sidecar_name(number);
+    match shared.storage.remove(&name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    shared.storage.create(&name)?.write_at(bytes, 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_index_comes_back_and_no_flipped_bit_passes() {
-        let header =
-            FileHeader { file: 7, epoch: 2, durability: Durability::Os, created_ms: 5, sequence: 99 };
+        let header = FileHeader { file: 7, epoch: 2, durability: Durability::Os, created_ms: 5, sequence: 99 };
         let mut chunk = Chunk::new(7, 10);
         chunk.push(Run { base_offset: 10, position: 128, size_bytes: 512, max_timestamp: 3 }, 20);
         let chunks = vec![IndexedChunk { topic: TopicId([4; 16]), partition: 1, cover: Cover::Moved, chunk }];

@@ -43,12 +43,29 @@ struct Disk {
 
 #[derive(Debug, Clone)]
 enum Event {
-    Write { inode: usize, position: usize, bytes: Vec<u8> },
-    Truncate { inode: usize, size: usize },
-    Sync { inode: usize },
-    Create { name: String, inode: usize },
-    Rename { from: String, to: String },
-    Remove { name: String },
+    Write {
+        inode: usize,
+        position: usize,
+        bytes: Vec<u8>,
+    },
+    Truncate {
+        inode: usize,
+        size: usize,
+    },
+    Sync {
+        inode: usize,
+    },
+    Create {
+        name: String,
+        inode: usize,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
+    Remove {
+        name: String,
+    },
     SyncDir,
     /// A test's own remark, for instance "append 7 was acknowledged".
     Note(u64),

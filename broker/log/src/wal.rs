@@ -15,10 +15,10 @@
 //!
 //! A file is created only after every earlier one was synced: so in all but the last, bad data is damage.
 
+use crate::TopicId;
 use crate::block::{Block, Kind};
 use crate::config::Durability;
 use crate::storage::{Storage, StorageFile};
-use crate::TopicId;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;

@@ -52,7 +52,12 @@ fn retention_by_size_and_by_time_survives_a_restart() {
 fn compaction_keeps_the_last_of_every_key_and_tombstones_for_their_time() {
     let (disk, clock) = (SimDisk::new(), TestClock::default());
     let (log, _) = open_with(&disk, options(), clock.clone()).expect("it opens");
-    create(&log, 1, 1, &[("cleanup.policy", "compact"), ("delete.retention.ms", "1000"), ("min.cleanable.dirty.ratio", "0")]);
+    create(
+        &log,
+        1,
+        1,
+        &[("cleanup.policy", "compact"), ("delete.retention.ms", "1000"), ("min.cleanable.dirty.ratio", "0")],
+    );
     for round in 0..200 {
         put(&log, 1, 0, 0, &format!("key-{}", round % 5), Some(format!("{round}")));
     }
@@ -80,7 +85,8 @@ fn compaction_keeps_the_last_of_every_key_and_tombstones_for_their_time() {
 fn a_log_of_commits_stays_as_small_as_what_it_says() {
     let disk = SimDisk::new();
     let options = LogOptions { compacted_file_bytes: 100_000, ..options() };
-    let (log, _) = open_with(&disk, LogOptions { file_bytes: 100_000, ..options }, TestClock::default()).expect("opens");
+    let (log, _) =
+        open_with(&disk, LogOptions { file_bytes: 100_000, ..options }, TestClock::default()).expect("opens");
     create(&log, 1, 1, &[("cleanup.policy", "compact")]);
     for round in 0..20_000u32 {
         put(&log, 1, 0, 0, &format!("key-{}", round % 10), Some(format!("{round}")));
@@ -119,8 +125,9 @@ fn deleted_topics_give_their_space_back_and_their_neighbours_stay() {
 #[test]
 fn a_thousand_topics_are_a_handful_of_files() {
     let disk = SimDisk::new();
-    let (log, _) = open_with(&disk, LogOptions { housekeeping_interval: None, ..LogOptions::default() }, TestClock::default())
-        .expect("it opens");
+    let (log, _) =
+        open_with(&disk, LogOptions { housekeeping_interval: None, ..LogOptions::default() }, TestClock::default())
+            .expect("it opens");
     for number in 0..1000u32 {
         let mut id = [0xee; 16];
         id[..4].copy_from_slice(&number.to_le_bytes());

@@ -10,9 +10,7 @@
 use anyhow::{Context, Result};
 use sluice_client::{Append, Broker, GroupOffset, TopicPartition};
 use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
-use sluice_log::{
-    DirStorage, FailPoints, Log, LogOptions, LogPart, LogParts, SystemClock, TopicId, TopicInfo,
-};
+use sluice_log::{DirStorage, FailPoints, Log, LogOptions, LogPart, LogParts, SystemClock, TopicId, TopicInfo};
 use sluice_protocol::RecordBatchBuilder;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
