@@ -5,7 +5,7 @@
 //!
 //! `log_layout [SECONDS [DIR]]`: each line runs for SECONDS (default 10) in a new folder below DIR.
 //! `log_layout commits COUNT [DIR]`: that many offset commits of 100 groups through the embedded broker, then how long
-//! an orderly restart takes and one after a kill.
+//! a start takes after a kill and after an orderly end.
 
 use anyhow::{Context, Result};
 use sluice_client::{Append, Broker, GroupOffset, TopicPartition};
@@ -13,6 +13,7 @@ use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
 use sluice_log::{DirStorage, FailPoints, Log, LogOptions, LogPart, LogParts, SystemClock, TopicId, TopicInfo};
 use sluice_protocol::RecordBatchBuilder;
 use std::fs::File;
+use std::io::BufRead;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -25,10 +26,15 @@ const WAL_FILE_BYTES: u64 = 64 << 20;
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1).peekable();
-    if args.next_if_eq("commits").is_some() {
-        let count = args.next().context("COUNT is missing")?.parse().context("COUNT is a number")?;
+    let mode = args.next_if(|arg| arg.starts_with("commit"));
+    if let Some(mode) = mode {
+        let count = args.next().context("COUNT is missing")?;
         let dir = args.next().unwrap_or_else(|| std::env::temp_dir().display().to_string());
-        return tokio::runtime::Runtime::new()?.block_on(commits(count, &dir));
+        let runtime = tokio::runtime::Runtime::new()?;
+        return match mode.as_str() {
+            "commit-into" => runtime.block_on(commit_into(count.parse().context("COUNT is a number")?, &dir)),
+            _ => runtime.block_on(restarts(&count, &dir)),
+        };
     }
     let seconds = args.next().map_or(Ok(10), |text| text.parse()).context("SECONDS is a number")?;
     let dir = args.next().unwrap_or_else(|| std::env::temp_dir().display().to_string());
@@ -182,9 +188,8 @@ fn log(partitions: i32, time: Duration, dir: &str) -> Result<()> {
     Ok(())
 }
 
-async fn commits(count: u64, dir: &str) -> Result<()> {
-    let dir = tempfile::tempdir_in(dir)?;
-    let broker = EmbeddedBroker::open(EmbeddedConfig::new(dir.path()))?;
+async fn commit_into(count: u64, dir: &str) -> Result<()> {
+    let broker = EmbeddedBroker::open(EmbeddedConfig::new(dir))?;
     let producer = broker.producer("bench").await?;
     let started = Instant::now();
     let mut under_way = std::collections::VecDeque::new();
@@ -204,17 +209,29 @@ async fn commits(count: u64, dir: &str) -> Result<()> {
         acknowledgement.await?;
     }
     println!("{count} commits in {:.1} s, {} MiB on disk", started.elapsed().as_secs_f64(), broker.size_bytes() >> 20);
-    // A copy of the folder as it is now is what a kill would leave.
-    let killed = tempfile::tempdir_in(dir.path().parent().context("a parent")?)?;
-    let copied = std::process::Command::new("cp").arg("-a").arg(dir.path().join(".")).arg(killed.path()).status()?;
-    anyhow::ensure!(copied.success(), "cp failed");
-    drop((producer, broker));
-    for (what, path) in [("orderly", dir.path()), ("killed", killed.path())] {
+    // Killed here by its parent.
+    std::future::pending().await
+}
+
+/// Has a child commit, kills it, and starts on what it left: after the kill, and again after an orderly end.
+async fn restarts(count: &str, dir: &str) -> Result<()> {
+    let dir = tempfile::tempdir_in(dir)?;
+    let mut child = std::process::Command::new(std::env::current_exe()?)
+        .args(["commit-into", count])
+        .arg(dir.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()?;
+    let mut told = String::new();
+    std::io::BufReader::new(child.stdout.take().context("it is piped")?).read_line(&mut told)?;
+    child.kill()?;
+    child.wait()?;
+    print!("{told}");
+    for what in ["after the kill", "after an orderly end"] {
         let started = Instant::now();
-        let broker = EmbeddedBroker::open(EmbeddedConfig::new(path))?;
+        let broker = EmbeddedBroker::open(EmbeddedConfig::new(dir.path()))?;
         let opened = started.elapsed();
         let groups = broker.admin().group_offsets("group-7").await?.len();
-        println!("restart, {what}: {:.1} ms, {groups} offsets of one group", opened.as_secs_f64() * 1e3);
+        println!("restart {what}: {:.1} ms, {groups} offsets of one group", opened.as_secs_f64() * 1e3);
     }
     Ok(())
 }
