@@ -87,10 +87,14 @@ impl Producer for EmbeddedProducer {
         if *fenced {
             return Err(self.fenced());
         }
+        let unseen = self.chain.enter();
         self.inner.log.append(&parts, Some(&self.chain), done).map_err(|error| append_error(error, &names))?;
         drop(fenced);
         Ok(Acknowledgement::new(async move {
-            match answered.await {
+            let outcome = answered.await;
+            // Until here, whatever was sent behind a failed append fails too.
+            drop(unseen);
+            match outcome {
                 Ok(outcome) => outcome.map_err(|error| append_error(error, &names)),
                 Err(_) => Err(AppendError::Poisoned { reason: "the log's writer has stopped".into() }),
             }

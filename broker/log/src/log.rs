@@ -173,14 +173,7 @@ impl Log {
             .into_iter()
             .map(|(number, topic, partition, records)| prepare(&topic, &partition, number, records))
             .collect::<Result<Vec<_>, _>>()?;
-        if let Some(chain) = chain {
-            chain.enter();
-        }
-        self.shared.queue.push(Command::Append { parts, chain: chain.cloned(), done }).inspect_err(|_| {
-            if let Some(chain) = chain {
-                chain.leave(false);
-            }
-        })
+        self.shared.queue.push(Command::Append { parts, chain: chain.cloned(), done })
     }
 
     /// Reads whole batches from `offset`; at the high watermark there are none.

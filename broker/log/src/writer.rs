@@ -10,7 +10,7 @@ use crate::error::{LogAppendError, TopicError};
 use crate::fail::FailPoints;
 use crate::index::Run;
 use crate::log::Shared;
-use crate::queue::{Command, Done, PreparedPart, TopicDone};
+use crate::queue::{AppendChain, Command, Done, PreparedPart, TopicDone};
 use crate::storage::StorageFile;
 use crate::topics::{Partition, Topic};
 use std::collections::{BTreeSet, HashSet};
@@ -108,15 +108,16 @@ impl Writer {
     fn stage(&mut self, command: Command) -> io::Result<()> {
         match command {
             Command::Append { parts, chain, done } => {
+                let broken = chain.as_ref().is_some_and(AppendChain::is_broken);
                 let done = match chain {
-                    Some(chain) if chain.is_broken() => {
-                        return Ok(chain.answering(done)(Err(LogAppendError::Unavailable {
-                            reason: "an earlier append of this producer failed".into(),
-                        })));
-                    }
                     Some(chain) => chain.answering(done),
                     None => done,
                 };
+                if broken {
+                    let reason = "an earlier append of this producer failed".into();
+                    done(Err(LogAppendError::Unavailable { reason }));
+                    return Ok(());
+                }
                 self.stage_append(parts, done);
             }
             Command::Metadata { records, done } => {

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use sluice_log::sim::{SimDisk, SimFaults};
-use sluice_log::{Log, LogAppendError, LogPart, LogReadError, Storage};
+use sluice_log::{AppendChain, Log, LogAppendError, LogPart, LogReadError, Storage};
 use sluice_protocol::batches;
 use std::sync::mpsc;
 
@@ -210,4 +210,32 @@ fn a_failed_sync_poisons_the_log_until_it_is_opened_again() {
     drop(log);
     let (log, _) = open(&disk);
     append(&log, &[part(1, 0, "again")]).expect("reopened through recovery");
+}
+
+#[test]
+fn what_stands_behind_a_failed_append_of_its_chain_fails_too() {
+    let disk = SimDisk::new();
+    let (log, _) = open(&disk);
+    create(&log, 1, 2, &[]);
+    let used: usize = disk.files().values().sum();
+    disk.set_faults(SimFaults { capacity_bytes: Some(used as u64 + 1000), ..SimFaults::default() });
+    let chain = AppendChain::default();
+    let (done, answers) = mpsc::channel();
+    let mut unseen = Vec::new();
+    // The large one does not fit; the small one would, but must not overtake it.
+    for value in ["z".repeat(2000), "small".into()] {
+        let done = done.clone();
+        let answer = Box::new(move |outcome| drop(done.send(outcome)));
+        unseen.push(chain.enter());
+        log.append(&[part(1, 0, &value)], Some(&chain), answer).expect("valid");
+    }
+    for _ in 0..2 {
+        let outcome = answers.recv().expect("answered");
+        assert!(matches!(outcome, Err(LogAppendError::Unavailable { .. })), "{outcome:?}");
+    }
+    drop(unseen);
+    let answer = Box::new(move |outcome| drop(done.send(outcome)));
+    let _unseen = chain.enter();
+    log.append(&[part(1, 0, "again")], Some(&chain), answer).expect("valid");
+    assert_eq!(answers.recv().expect("answered"), Ok(vec![0]), "once all were seen the chain goes on");
 }
