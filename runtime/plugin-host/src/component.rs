@@ -40,7 +40,8 @@ pub(crate) fn inspect(
     let exports: Vec<String> = component_type.exports(engine).map(|(name, _)| name.to_owned()).collect();
     let imports: Vec<String> = component_type.imports(engine).map(|(name, _)| name.to_owned()).collect();
     let abi = AbiVersion::of(name, &exports)?;
-    let exported = |interface: &str| exports.iter().any(|export| interface_of(export) == Some(("connector", interface)));
+    let exported =
+        |interface: &str| exports.iter().any(|export| interface_of(export) == Some(("connector", interface)));
     let kind = match (exported("source-task"), exported("sink-task"), exported("transformation")) {
         (true, _, _) => PluginKind::Source,
         (_, true, _) => PluginKind::Sink,

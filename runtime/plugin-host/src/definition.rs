@@ -3,8 +3,8 @@
 //! The answer is kept as JSON, the same for every ABI version, beside the compiled code: a start with a warm cache runs no guest.
 
 use serde_json::Value;
-use sluice_connect_api::config_def::{ConfigDef, ConfigKey, ConfigType, Default as KeyDefault, Importance, Validator};
 use sluice_connect_api::PluginDefinition;
+use sluice_connect_api::config_def::{ConfigDef, ConfigKey, ConfigType, Default as KeyDefault, Importance, Validator};
 use std::collections::BTreeMap;
 
 /// What a plugin is. Decides which registry entry it gets.
@@ -89,7 +89,8 @@ fn config_key(key: &Value) -> Result<ConfigKey, String> {
         _ => Importance::Medium,
     };
     let documentation = key["documentation"].as_str().unwrap_or_default();
-    let mut made = ConfigKey::new(name, kind, default, importance, documentation).validator(validator(name, &attributes)?);
+    let mut made =
+        ConfigKey::new(name, kind, default, importance, documentation).validator(validator(name, &attributes)?);
     let attribute = |name: &str| attributes.get(name).cloned();
     made.group = attribute("group");
     made.order = attribute("order").and_then(|order| order.parse().ok()).unwrap_or(-1);
@@ -100,7 +101,8 @@ fn config_key(key: &Value) -> Result<ConfigKey, String> {
         _ => "NONE",
     };
     made.display_name = attribute("display-name").unwrap_or_else(|| name.to_owned());
-    made.dependents = attribute("dependents").map(|list| list.split(',').map(str::to_owned).collect()).unwrap_or_default();
+    made.dependents =
+        attribute("dependents").map(|list| list.split(',').map(str::to_owned).collect()).unwrap_or_default();
     made.grants = attribute("grants");
     Ok(made)
 }

@@ -7,21 +7,33 @@ use wasmtime::Trap;
 /// Why a file is not accepted as a plugin. Each names the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("{name} is not a WebAssembly component: it does not begin with the WebAssembly magic; install the .wasm file that the build made")]
+    #[error(
+        "{name} is not a WebAssembly component: it does not begin with the WebAssembly magic; install the .wasm file that the build made"
+    )]
     NotWasm { name: String },
-    #[error("{name} is a core WebAssembly module, not a component; link it with wasm-component-ld or wrap it with wit-component")]
+    #[error(
+        "{name} is a core WebAssembly module, not a component; link it with wasm-component-ld or wrap it with wit-component"
+    )]
     CoreModule { name: String },
     #[error("{name} is no valid WebAssembly component: {reason}; build it again")]
     Invalid { name: String, reason: String },
-    #[error("{name} exports no sluice:connector interface; export source-task, sink-task or transformation beside connector")]
+    #[error(
+        "{name} exports no sluice:connector interface; export source-task, sink-task or transformation beside connector"
+    )]
     NoPlugin { name: String },
-    #[error("{name} is built for sluice:connector@{found}, this hub runs {supported}; rebuild it with a matching SDK, or use a matching hub")]
+    #[error(
+        "{name} is built for sluice:connector@{found}, this hub runs {supported}; rebuild it with a matching SDK, or use a matching hub"
+    )]
     UnsupportedAbi { name: String, found: String, supported: &'static str },
     #[error("{name} imports {imports}, which this hub does not have; leave it out, or use a hub that offers it")]
     UnknownImport { name: String, imports: String },
-    #[error("{name} imports the capability {capability:?} without declaring it; add {capability:?} to the capabilities of its definition")]
+    #[error(
+        "{name} imports the capability {capability:?} without declaring it; add {capability:?} to the capabilities of its definition"
+    )]
     UndeclaredCapability { name: String, capability: String },
-    #[error("{name} wants the capability {capability:?}, which this hub does not have (it has {offered}); use a hub that offers it")]
+    #[error(
+        "{name} wants the capability {capability:?}, which this hub does not have (it has {offered}); use a hub that offers it"
+    )]
     UnknownCapability { name: String, capability: String, offered: String },
     #[error("the definition of {name} is wrong: {reason}; correct what its describe answers")]
     Definition { name: String, reason: String },
@@ -152,7 +164,13 @@ fn wasmtime_demangle(name: &str) -> String {
     if parts.last().is_some_and(|last| last.len() == 17 && last.starts_with('h')) {
         parts.pop();
     }
-    parts.join("::").replace("$LT$", "<").replace("$GT$", ">").replace("$u20$", " ").replace("..", "::").replace("$RF$", "&")
+    parts
+        .join("::")
+        .replace("$LT$", "<")
+        .replace("$GT$", ">")
+        .replace("$u20$", " ")
+        .replace("..", "::")
+        .replace("$RF$", "&")
 }
 
 #[cfg(test)]

@@ -62,7 +62,8 @@ impl GuestContext {
     /// The metric's full name, or `None` when the guest has too many.
     pub(crate) fn metric_name(&mut self, name: &str) -> Option<String> {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let name: String = name.chars().map(|c| if is_allowed(c) { c } else { '_' }).take(METRIC_NAME_BYTES_MAX).collect();
+        let name: String =
+            name.chars().map(|c| if is_allowed(c) { c } else { '_' }).take(METRIC_NAME_BYTES_MAX).collect();
         if !self.metric_names.contains(&name) {
             if self.metric_names.len() >= METRIC_NAMES_MAX {
                 return None;

@@ -48,7 +48,8 @@ impl PluginHost {
     pub fn new(config: HostConfig, capabilities: Vec<Box<dyn Capability>>) -> Result<Self, HostError> {
         let engine = GuestEngine::new()?;
         let cache = CompileCache::open(&config.cache_dir, &engine.engine)?;
-        let linker = linker(&engine, &capabilities).map_err(|error| HostError::Engine { reason: format!("{error:#}") })?;
+        let linker =
+            linker(&engine, &capabilities).map_err(|error| HostError::Engine { reason: format!("{error:#}") })?;
         let shared = Shared { engine: Arc::new(engine), linker, capabilities, limits: config.limits, cache };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -68,7 +69,8 @@ impl PluginHost {
     /// As [`PluginHost::load_bytes`], and when it cannot be read.
     pub async fn load_file(&self, path: &Path) -> Result<Arc<Plugin>, LoadError> {
         let bytes = tokio::fs::read(path).await.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-        let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+        let name =
+            path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
         self.load(&name, &Bytes::from(bytes), ComponentSource::File(path.to_owned())).await
     }
 
@@ -228,8 +230,10 @@ impl Shared {
 
     /// Checks that every import is there. WASI functions are linked to traps: nothing of WASI is granted.
     pub(crate) fn link(&self, name: &str, component: &Component) -> Result<InstancePre<GuestState>, LoadError> {
-        let missing = |error: wasmtime::Error| LoadError::UnknownImport { name: name.to_owned(), imports: format!("{error:#}") };
-        let has_wasi = component.component_type().imports(&self.engine.engine).any(|(name, _)| name.starts_with("wasi:"));
+        let missing =
+            |error: wasmtime::Error| LoadError::UnknownImport { name: name.to_owned(), imports: format!("{error:#}") };
+        let has_wasi =
+            component.component_type().imports(&self.engine.engine).any(|(name, _)| name.starts_with("wasi:"));
         if !has_wasi {
             return self.linker.instantiate_pre(component).map_err(missing);
         }

@@ -54,7 +54,8 @@ impl<E: Send + 'static> GuestHandle<E> {
         parts: GuestParts<E>,
     ) -> Result<Self, ConnectError> {
         let Some(slot) = engine.instance_slot(limits.instances) else {
-            let message = format!("plugin {plugin} cannot start: {} instances are running; stop some", limits.instances);
+            let message =
+                format!("plugin {plugin} cannot start: {} instances are running; stop some", limits.instances);
             return Err(ConnectError::retriable("plugin.instances", message));
         };
         let GuestParts { pre, state, bind } = parts;
@@ -156,7 +157,8 @@ impl<T> AbortOnDrop<T> {
         match (&mut self.0).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                let what = if error.is_panic() { "the host panicked; please report it" } else { "the host is stopping" };
+                let what =
+                    if error.is_panic() { "the host panicked; please report it" } else { "the host is stopping" };
                 Err(ConnectError::fatal("plugin.host", format!("plugin {plugin} was stopped in {name}: {what}")))
             }
         }

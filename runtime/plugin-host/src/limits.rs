@@ -71,7 +71,9 @@ pub(crate) struct LogRate {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum LogDecision {
     /// Pass it on; so many were suppressed in an earlier second and have not been reported yet.
-    Pass { suppressed_before: u64 },
+    Pass {
+        suppressed_before: u64,
+    },
     Suppress,
 }
 

@@ -9,7 +9,7 @@ use crate::instance::{GuestHandle, GuestParts};
 use crate::limits::GuestLimits;
 use crate::secrets;
 use bytes::Bytes;
-use sluice_capability::{GuestIdentity, GuestState, Grants};
+use sluice_capability::{Grants, GuestIdentity, GuestState};
 use sluice_connect_api::connector::ConnectorContext;
 use sluice_connect_api::plugins::TransformationPlugin;
 use sluice_connect_api::{

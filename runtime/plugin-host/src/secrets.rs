@@ -10,14 +10,33 @@ use std::collections::BTreeMap;
 
 /// Namespaces of a connector's config that are the worker's.
 const WORKER_PREFIXES: [&str; 10] = [
-    "key.converter", "value.converter", "header.converter", "transforms.", "predicates.", "producer.override.",
-    "consumer.override.", "admin.override.", "config.providers", "errors.deadletterqueue.",
+    "key.converter",
+    "value.converter",
+    "header.converter",
+    "transforms.",
+    "predicates.",
+    "producer.override.",
+    "consumer.override.",
+    "admin.override.",
+    "config.providers",
+    "errors.deadletterqueue.",
 ];
 /// A key that the definition does not declare and whose name says this is taken for a secret.
 const SECRET_WORDS: [&str; 7] = ["password", "passwd", "secret", "token", "credential", "private.key", "jaas"];
 /// Query parameters and JDBC properties that carry credentials.
 const URL_CREDENTIALS: [&str; 12] = [
-    "user", "username", "uid", "password", "passwd", "pwd", "pass", "token", "access_token", "sslpassword", "api_key", "apikey",
+    "user",
+    "username",
+    "uid",
+    "password",
+    "passwd",
+    "pwd",
+    "pass",
+    "token",
+    "access_token",
+    "sslpassword",
+    "api_key",
+    "apikey",
 ];
 
 /// The config without what is secret.
@@ -26,7 +45,8 @@ pub(crate) fn visible(def: &ConfigDef, config: &ConfigMap) -> ConfigMap {
         Some(declared) => declared.kind == sluice_connect_api::ConfigType::Password,
         None => {
             let lower = key.to_ascii_lowercase();
-            WORKER_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) || SECRET_WORDS.iter().any(|word| lower.contains(word))
+            WORKER_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
+                || SECRET_WORDS.iter().any(|word| lower.contains(word))
         }
     };
     let seen = config.iter().filter(|(key, _)| !is_hidden(key));
@@ -188,13 +208,15 @@ mod tests {
             ("topic", "t"),
         ]);
         let seen = visible(&def(), &config);
-        let expected: Vec<(&str, &str)> = vec![("connection.url", "postgres://h/db"), ("token.table", "t"), ("topic", "t")];
+        let expected: Vec<(&str, &str)> =
+            vec![("connection.url", "postgres://h/db"), ("token.table", "t"), ("topic", "t")];
         assert_eq!(seen.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>(), expected);
     }
 
     #[test]
     fn task_configs_get_their_secrets_back_and_grants_cannot_be_widened() {
-        let original = config(&[("connection.url", "postgres://u:p@h/db"), ("connection.password", "p"), ("topic", "t")]);
+        let original =
+            config(&[("connection.url", "postgres://u:p@h/db"), ("connection.password", "p"), ("topic", "t")]);
         let mut task = visible(&def(), &original);
         task.insert("other.url".to_owned(), "postgres://elsewhere/db".to_owned());
         task.insert("connection.url".to_owned(), "file:///etc/shadow".to_owned());

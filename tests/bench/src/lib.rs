@@ -1,1 +1,34 @@
 //! Benchmarks: each names the claim it checks.
+//!
+//! A bench is a program in `src/bin` that drives the real binary, counts at the destination, and files a [`Report`]. `cargo xtask bench`
+//! builds them in release and runs them; `README.md` holds the claims and what was measured.
+
+mod options;
+mod report;
+
+pub use options::Options;
+pub use report::{Bar, Report};
+
+/// The middle of the values; of an even number, the mean of the two in the middle.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => f64::NAN,
+        count if count % 2 == 1 => sorted[middle],
+        _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_not_the_mean() {
+        assert_eq!(median(&[9.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 100.0]), 3.0);
+        assert!(median(&[]).is_nan());
+    }
+}

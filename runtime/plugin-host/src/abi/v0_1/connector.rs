@@ -1,8 +1,8 @@
 //! The connector level: each call has an instance of its own, so nothing is kept between them.
 
 use super::bindings::base::types;
-use super::bindings::connector::exports::sluice::connector::connector::Guest as Exports;
 use super::bindings::connector::ConnectorLevel;
+use super::bindings::connector::exports::sluice::connector::connector::Guest as Exports;
 use super::{connect_error, entries, wire_offset};
 use crate::instance::{Guest, GuestFuture, GuestHandle};
 use crate::plugin::{Grant, Plugin};
@@ -10,9 +10,7 @@ use crate::secrets;
 use serde_json::{Value, json};
 use sluice_capability::{GuestIdentity, GuestState};
 use sluice_connect_api::connector::ConnectorContext;
-use sluice_connect_api::{
-    ConfigMap, ConnectError, Connector, ConnectorCapabilities, SourceOffsetPair, TaskConfigs,
-};
+use sluice_connect_api::{ConfigMap, ConnectError, Connector, ConnectorCapabilities, SourceOffsetPair, TaskConfigs};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::Store;
@@ -101,7 +99,8 @@ impl Connector for WasmConnector {
         });
         let answer = call.await?.map_err(connect_error)?;
         if answer.tasks.len() > max_tasks as usize {
-            let message = format!("the plugin made {} task configs, at most {max_tasks} are allowed", answer.tasks.len());
+            let message =
+                format!("the plugin made {} task configs, at most {max_tasks} are allowed", answer.tasks.len());
             return Err(ConnectError::fatal("plugin.task-configs", message));
         }
         let def = &self.plugin.definition().config;

@@ -96,8 +96,7 @@ impl SinkTask for WasmSinkTask {
     async fn put(&mut self, delivery: &Delivery, batches: &[ConnectBatch]) -> Result<Vec<RecordFailure>, ConnectError> {
         self.last_put = Some(Instant::now());
         let (delivery, batches) = (delivery.clone(), batches.to_vec());
-        let answer =
-            self.opened().await?.call("put", move |guest| Box::pin(put(guest, delivery, batches))).await?;
+        let answer = self.opened().await?.call("put", move |guest| Box::pin(put(guest, delivery, batches))).await?;
         let failure = |failure: types::RecordFailure| RecordFailure {
             row_id: failure.row_id,
             details: error_details(failure.details),
@@ -119,7 +118,11 @@ impl SinkTask for WasmSinkTask {
         let answer = answer.await?.map_err(connect_error)?;
         let vouched: Vec<PartitionOffset> = answer
             .into_iter()
-            .map(|at| PartitionOffset { topic: at.partition.topic, partition: at.partition.partition, offset: at.offset })
+            .map(|at| PartitionOffset {
+                topic: at.partition.topic,
+                partition: at.partition.partition,
+                offset: at.offset,
+            })
             .collect();
         let is_settled = offsets.iter().all(|asked| vouched.contains(asked));
         let idle = self.plugin.limits().idle;

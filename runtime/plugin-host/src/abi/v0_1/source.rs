@@ -6,9 +6,7 @@ use super::{connect_error, error_details, source_offset, take_batches, wire_offs
 use crate::instance::{Guest, GuestHandle};
 use crate::plugin::Plugin;
 use sluice_capability::GuestState;
-use sluice_connect_api::{
-    ConnectError, ErrorKind, PolledBatches, SourceOffsetPair, SourceTask, TaskContext,
-};
+use sluice_connect_api::{ConnectError, ErrorKind, PolledBatches, SourceOffsetPair, SourceTask, TaskContext};
 use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::Store;
@@ -57,9 +55,8 @@ impl SourceTask for WasmSourceTask {
         self.guest = None;
         let state = self.plugin.task_state(&self.context)?;
         let mut guest = self.plugin.instantiate(state, bind).await?;
-        let opened = guest
-            .call("open", |guest| Box::pin(async { exports(guest).call_open(&mut guest.store).await }))
-            .await?;
+        let opened =
+            guest.call("open", |guest| Box::pin(async { exports(guest).call_open(&mut guest.store).await })).await?;
         opened.map_err(connect_error)?;
         self.guest = Some(guest);
         self.last_read = None;
@@ -84,10 +81,9 @@ impl SourceTask for WasmSourceTask {
         });
         let (batches, offsets, rejected) = polled.await?.map_err(connect_error)?;
         let offsets = offsets.iter().map(source_offset).collect::<Result<Vec<_>, _>>()?;
-        let rejected = rejected.into_iter().map(|details| ConnectError {
-            kind: ErrorKind::Rejected,
-            details: error_details(details),
-        });
+        let rejected = rejected
+            .into_iter()
+            .map(|details| ConnectError { kind: ErrorKind::Rejected, details: error_details(details) });
         let polled = PolledBatches { batches, offsets, rejected: rejected.collect() };
         if !polled.is_empty() {
             self.last_read = Some(Instant::now());

@@ -35,9 +35,8 @@ pub(crate) async fn open_transformation(
     let state = plugin.state(identity, config, None, Grant::Nothing)?;
     let mut guest = plugin.instantiate(state, bind).await?;
     let seen = entries(&secrets::visible(&plugin.definition().config, config));
-    let opened = guest.call("open", move |guest| {
-        Box::pin(async move { exports(guest).call_open(&mut guest.store, &seen).await })
-    });
+    let opened = guest
+        .call("open", move |guest| Box::pin(async move { exports(guest).call_open(&mut guest.store, &seen).await }));
     opened.await?.map_err(connect_error)?;
     Ok(Box::new(WasmTransformation { guest }))
 }
@@ -64,9 +63,8 @@ impl Transformation for WasmTransformation {
     }
 
     async fn close(&mut self) {
-        let closed = self.guest.call("close", |guest| {
-            Box::pin(async { exports(guest).call_close(&mut guest.store).await })
-        });
+        let closed =
+            self.guest.call("close", |guest| Box::pin(async { exports(guest).call_close(&mut guest.store).await }));
         if let Err(error) = closed.await {
             tracing::warn!(%error, "a transformation did not close cleanly");
         }

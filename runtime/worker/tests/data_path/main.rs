@@ -1,0 +1,7 @@
+//! The two loops against the real embedded broker.
+
+mod rotation;
+mod sink;
+mod source;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,98 @@
+//! Where batches end, on a clock that the test moves.
+
+use crate::support::clock::{ManualClock, START_MS};
+use crate::support::*;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::{TempDir, tempdir};
+
+const WAIT: (&str, &str) = ("batch.partial", "wait");
+
+async fn hub() -> (Hub, Arc<ManualClock>, TempDir) {
+    let folder = tempdir().unwrap();
+    let clock = ManualClock::new();
+    let hub = Hub::start_with(&open_broker(folder.path()), worker_config(), clock.clone()).await;
+    hub.create_topic("numbers", 1).await;
+    (hub, clock, folder)
+}
+
+fn ranges(hub: &Hub) -> Vec<(i64, i64)> {
+    hub.target.0.look(sink::State::ranges)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_ends_after_exactly_so_many_records() {
+    let (hub, _clock, _folder) = hub().await;
+    for _ in 0..5 {
+        hub.produce("numbers", &["v"; 7]).await;
+    }
+    let id = hub.run(sink_spec(&[], &[("batch.records", "10"), WAIT])).await;
+    hub.target.until_rows(30).await;
+    hub.worker.stop_task(&id).await;
+    assert_eq!(ranges(&hub), [(0, 9), (10, 19), (20, 29)]);
+    assert_eq!(hub.committed("numbers", "numbers").await, Some(30), "the open batch is read again later");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_ends_when_it_is_large_enough() {
+    let (hub, _clock, _folder) = hub().await;
+    let long = "x".repeat(1_000);
+    for _ in 0..4 {
+        hub.produce("numbers", &[long.as_str(); 600]).await;
+    }
+    hub.run(sink_spec(&[], &[("batch.bytes", "1000000"), WAIT])).await;
+    hub.target.until_rows(1_200).await;
+    let first = ranges(&hub)[0];
+    // A fetch takes whole record batches up to 1 MiB: two of them pass the limit.
+    assert_eq!(first.0, 0);
+    assert!((999..2_400).contains(&first.1), "{first:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_ends_an_interval_after_its_first_record() {
+    let (hub, clock, _folder) = hub().await;
+    hub.produce("numbers", &["a", "b"]).await;
+    hub.run(sink_spec(&[], &[("batch.interval-ms", "3000"), WAIT])).await;
+    clock.until_somebody_waits_for(Duration::from_millis(3_000)).await;
+    clock.advance(Duration::from_millis(1_000));
+    hub.produce("numbers", &["c"]).await;
+    // The third record does not move the end.
+    clock.until_somebody_waits_for(Duration::from_millis(3_000)).await;
+    assert!(ranges(&hub).is_empty());
+    clock.advance(Duration::from_millis(2_000));
+    hub.target.until_rows(2).await;
+    assert_eq!(ranges(&hub)[0].0, 0);
+    assert_eq!(hub.target.0.look(|state| state.deliveries[0].planned_ms), START_MS + 3_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_ends_when_the_wall_clock_passes_its_mark() {
+    let (hub, clock, _folder) = hub().await;
+    hub.produce("numbers", &["a", "b"]).await;
+    hub.run(sink_spec(&[], &[("batch.schedule-ms", "1000"), WAIT])).await;
+    // The clock began at 123 ms past a second.
+    clock.until_somebody_waits_for(Duration::from_millis(877)).await;
+    clock.advance(Duration::from_millis(876));
+    assert!(ranges(&hub).is_empty());
+    clock.advance(Duration::from_millis(1));
+    hub.target.until_rows(2).await;
+    assert_eq!(ranges(&hub), [(0, 1)]);
+    assert_eq!(hub.target.0.look(|state| state.deliveries[0].planned_ms) % 1_000, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partial_batch_is_neither_delivered_nor_lost_by_a_stop() {
+    let (hub, clock, _folder) = hub().await;
+    hub.produce("numbers", &["a", "b"]).await;
+    let spec = sink_spec(&[], &[("batch.interval-ms", "3000"), WAIT]);
+    let id = hub.run(spec.clone()).await;
+    clock.until_somebody_waits_for(Duration::from_millis(3_000)).await;
+    hub.worker.stop_task(&id).await;
+    assert!(ranges(&hub).is_empty());
+    assert_eq!(hub.worker.memory_budget().used_bytes(), 0);
+    hub.run(spec).await;
+    clock.until_somebody_waits_for(Duration::from_millis(3_000)).await;
+    clock.advance(Duration::from_millis(3_000));
+    hub.target.until_rows(2).await;
+    assert_eq!(ranges(&hub), [(0, 1)]);
+}
