@@ -100,11 +100,12 @@ async fn damaged_code_in_the_cache_is_compiled_again() {
     let mut damaged = fs::read(&code).unwrap();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
-    fs::write(&code, damaged).unwrap();
+    fs::write(&code, &damaged).unwrap();
 
     let plugin = new_host(folder.path(), short_limits()).load_bytes("hostile", bytes).await.unwrap();
     let mut task = open_source(&plugin, config(&[("mode", "good")]), Offsets::default()).await;
     assert_eq!(task.poll().await.unwrap().batches.len(), 1);
+    assert_ne!(fs::read(&code).unwrap(), damaged, "it was replaced");
 }
 
 #[tokio::test]
