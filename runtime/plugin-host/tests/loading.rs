@@ -141,3 +141,23 @@ async fn plugins_come_and_go_with_their_files_while_tasks_run_on() {
     assert!(registry.connector("HostileExample").is_err());
     assert_eq!(task.poll().await.unwrap().batches.len(), 1, "the running task keeps its plugin");
 }
+
+#[tokio::test]
+async fn a_built_in_connector_comes_back_when_the_file_that_covered_it_goes() {
+    let host = TestHost::new();
+    let plugins = host.folder.path().join("plugins");
+    fs::create_dir(&plugins).unwrap();
+    let registry = Arc::new(PluginRegistry::default());
+    host.plugin("example-hostile").await.register(&registry);
+    let newer = patched("example-hostile", "Misbehaves as its mode says.", "Misbehaves as its file says.");
+    fs::write(plugins.join("hostile.wasm"), newer).unwrap();
+    let documentation = || registry.connector("HostileExample").unwrap().definition().documentation.clone();
+
+    let mut folder = PluginFolder::new(host.host.clone(), registry.clone(), plugins.clone());
+    assert!(folder.refresh().await.unwrap().is_empty());
+    assert_eq!(documentation(), "Misbehaves as its file says.");
+    folder.refresh().await.unwrap();
+    fs::remove_file(plugins.join("hostile.wasm")).unwrap();
+    folder.refresh().await.unwrap();
+    assert_eq!(documentation(), "Misbehaves as its mode says.");
+}
