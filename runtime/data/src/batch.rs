@@ -9,12 +9,13 @@
 //! | `headers` | see [`crate::headers`] | – | no row has headers |
 //! | `partition` | Int32 | the partitioner chooses | the partitioner chooses for all |
 //! | `offset` | Int64 | – | not read from the log |
-//! | `tombstone` | Boolean | – | a null value is a tombstone only when it has no schema (type Null) |
+//! | `tombstone` | Boolean | – | a null value is a tombstone only when it has no schema: type Null, schemaless JSON, or `connect.required` |
 //!
 //! Invariants: columns have one length; `row_id` and `timestamp` keep their type; rows keep their order and their
 //! `row_id` through slice, filter and transformation.
 
 use crate::headers::headers_type;
+use crate::schema::{holds_tombstones, is_schemaless};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, Int64Array, ListArray, NullArray, RecordBatch};
@@ -51,7 +52,6 @@ pub enum BatchError {
 
 impl ConnectBatch {
     /// A batch of `values`; `field` carries their Connect schema (its name is replaced by `value`).
-    #[must_use]
     pub fn builder(topic: impl Into<Arc<str>>, field: &Field, values: ArrayRef) -> ConnectBatchBuilder {
         ConnectBatchBuilder::new(topic.into(), field, values)
     }
@@ -175,7 +175,11 @@ impl ConnectBatch {
     pub fn is_tombstone(&self, row: usize) -> bool {
         match self.tombstones() {
             Some(tombstones) => tombstones.value(row),
-            None => self.value().data_type() == &DataType::Null,
+            None => {
+                let field = self.value_field();
+                let is_untyped = is_schemaless(field) || holds_tombstones(field);
+                is_untyped && (self.value().is_null(row) || field.data_type() == &DataType::Null)
+            }
         }
     }
 

@@ -26,8 +26,10 @@
 //! `connect.version`, `connect.doc`, `connect.parameters` (JSON object) and `connect.default` (JSON value).
 //! Source: Kafka `org.apache.kafka.connect.data.{Schema, Decimal, Date, Time, Timestamp}`.
 
+mod json;
+
 use arrow_schema::{DataType, Field, TimeUnit};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -38,6 +40,8 @@ pub const PARAMETERS: &str = "connect.parameters";
 pub const DEFAULT: &str = "connect.default";
 /// `true` on a nullable column whose schema is required: its nulls have no schema.
 pub const REQUIRED: &str = "connect.required";
+/// `true` on a map's keys whose schema is optional, since Arrow's cannot be nullable.
+pub const OPTIONAL: &str = "connect.optional";
 /// Arrow's own keys for extension types.
 pub const EXTENSION_NAME: &str = "ARROW:extension:name";
 pub const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
@@ -137,7 +141,7 @@ impl ConnectSchema {
             (SchemaType::Bytes, _) => DataType::Binary,
             (SchemaType::Array(item), _) => DataType::List(Arc::new(item.to_field("item")?)),
             (SchemaType::Map(key, value), _) => {
-                let entries = vec![key.to_field("key")?.with_nullable(false), value.to_field("value")?];
+                let entries = vec![key.to_map_key()?, value.to_field("value")?];
                 let entries = Field::new("entries", DataType::Struct(entries.into()), false);
                 DataType::Map(Arc::new(entries), false)
             }
@@ -147,6 +151,16 @@ impl ConnectSchema {
             }
         };
         Ok(Field::new(field_name, data_type, self.optional).with_metadata(metadata))
+    }
+
+    fn to_map_key(&self) -> Result<Field, SchemaError> {
+        let field = self.to_field("key")?;
+        if !self.optional {
+            return Ok(field);
+        }
+        let mut metadata = field.metadata().clone();
+        metadata.insert(OPTIONAL.to_owned(), "true".to_owned());
+        Ok(field.with_nullable(false).with_metadata(metadata))
     }
 
     /// The Connect schema of an Arrow field; `None` for a schemaless one (type Null, or extension `arrow.json`).
@@ -159,7 +173,8 @@ impl ConnectSchema {
         }
         let metadata = field.metadata();
         let mut schema = Self::new(Self::kind_of(field)?);
-        schema.optional = field.is_nullable() && !holds_tombstones(field);
+        let is_optional_key = metadata.get(OPTIONAL).is_some_and(|optional| optional == "true");
+        schema.optional = (field.is_nullable() && !holds_tombstones(field)) || is_optional_key;
         schema.name = metadata.get(NAME).cloned();
         schema.version = metadata.get(VERSION).and_then(|version| version.parse().ok());
         schema.doc = metadata.get(DOC).cloned();
@@ -173,74 +188,6 @@ impl ConnectSchema {
         }
         schema.name_logical_type(field);
         Ok(Some(schema))
-    }
-
-    /// The JSON form of Kafka's `JsonConverter` envelope.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let mut json = Map::new();
-        json.insert("type".into(), self.type_name().into());
-        match &self.kind {
-            SchemaType::Array(item) => {
-                json.insert("items".into(), item.to_json());
-            }
-            SchemaType::Map(key, value) => {
-                json.insert("keys".into(), key.to_json());
-                json.insert("values".into(), value.to_json());
-            }
-            SchemaType::Struct(fields) => {
-                json.insert("fields".into(), fields.iter().map(|(name, schema)| field_json(name, schema)).collect());
-            }
-            _ => {}
-        }
-        json.insert("optional".into(), self.optional.into());
-        if let Some(name) = &self.name {
-            json.insert("name".into(), name.as_str().into());
-        }
-        if let Some(version) = self.version {
-            json.insert("version".into(), version.into());
-        }
-        if let Some(doc) = &self.doc {
-            json.insert("doc".into(), doc.as_str().into());
-        }
-        if !self.parameters.is_empty() {
-            json.insert("parameters".into(), json!(self.parameters));
-        }
-        if let Some(default) = &self.default {
-            json.insert("default".into(), default.clone());
-        }
-        Value::Object(json)
-    }
-
-    /// Appends [`ConnectSchema::to_json`] with the members in the order in which Kafka writes them.
-    pub fn write_json(&self, out: &mut String) {
-        self.write_members(out);
-        out.push('}');
-    }
-
-    /// Reads the JSON form of Kafka's `JsonConverter` envelope.
-    ///
-    /// # Errors
-    /// [`SchemaError::Malformed`], naming the member.
-    pub fn from_json(json: &Value) -> Result<Self, SchemaError> {
-        let object = json.as_object().ok_or_else(|| malformed("schema", "must be an object"))?;
-        let mut schema = Self::new(Self::kind_from_json(object)?);
-        schema.optional = object.get("optional").and_then(Value::as_bool).unwrap_or(false);
-        schema.name = object.get("name").and_then(Value::as_str).map(str::to_owned);
-        schema.doc = object.get("doc").and_then(Value::as_str).map(str::to_owned);
-        if let Some(version) = object.get("version").filter(|version| !version.is_null()) {
-            let version = version.as_i64().and_then(|version| i32::try_from(version).ok());
-            schema.version = Some(version.ok_or_else(|| malformed("version", "must be an integer"))?);
-        }
-        if let Some(parameters) = object.get("parameters").filter(|parameters| !parameters.is_null()) {
-            let parameters = parameters.as_object().ok_or_else(|| malformed("parameters", "must be an object"))?;
-            for (name, value) in parameters {
-                let value = value.as_str().ok_or_else(|| malformed("parameters", "must hold strings"))?;
-                schema.parameters.insert(name.clone(), value.to_owned());
-            }
-        }
-        schema.default = object.get("default").filter(|default| !default.is_null()).cloned();
-        Ok(schema)
     }
 
     /// The name that the JSON envelope uses (`float` and `double`, not `float32`).
@@ -260,81 +207,6 @@ impl ConnectSchema {
             SchemaType::Map(..) => "map",
             SchemaType::Struct(_) => "struct",
         }
-    }
-
-    fn write_members(&self, out: &mut String) {
-        out.push_str("{\"type\":\"");
-        out.push_str(self.type_name());
-        out.push('"');
-        match &self.kind {
-            SchemaType::Array(item) => {
-                out.push_str(",\"items\":");
-                item.write_json(out);
-            }
-            SchemaType::Map(key, value) => {
-                out.push_str(",\"keys\":");
-                key.write_json(out);
-                out.push_str(",\"values\":");
-                value.write_json(out);
-            }
-            SchemaType::Struct(fields) => {
-                out.push_str(",\"fields\":[");
-                for (index, (name, schema)) in fields.iter().enumerate() {
-                    if index > 0 {
-                        out.push(',');
-                    }
-                    schema.write_members(out);
-                    push_member(out, "field", &name.as_str().into());
-                    out.push('}');
-                }
-                out.push(']');
-            }
-            _ => {}
-        }
-        push_member(out, "optional", &self.optional.into());
-        if let Some(name) = &self.name {
-            push_member(out, "name", &name.as_str().into());
-        }
-        if let Some(version) = self.version {
-            push_member(out, "version", &version.into());
-        }
-        if let Some(doc) = &self.doc {
-            push_member(out, "doc", &doc.as_str().into());
-        }
-        if !self.parameters.is_empty() {
-            push_member(out, "parameters", &json!(self.parameters));
-        }
-        if let Some(default) = &self.default {
-            push_member(out, "default", default);
-        }
-    }
-
-    fn kind_from_json(object: &Map<String, Value>) -> Result<SchemaType, SchemaError> {
-        let member = |name: &str| {
-            let value = object.get(name).ok_or_else(|| malformed(name, "is missing"))?;
-            Self::from_json(value).map(Box::new)
-        };
-        let kind = object.get("type").and_then(Value::as_str).ok_or_else(|| malformed("type", "is missing"))?;
-        Ok(match kind {
-            "int8" => SchemaType::Int8,
-            "int16" => SchemaType::Int16,
-            "int32" => SchemaType::Int32,
-            "int64" => SchemaType::Int64,
-            "float" | "float32" => SchemaType::Float32,
-            "double" | "float64" => SchemaType::Float64,
-            "boolean" => SchemaType::Boolean,
-            "string" => SchemaType::String,
-            "bytes" => SchemaType::Bytes,
-            "array" => SchemaType::Array(member("items")?),
-            "map" => SchemaType::Map(member("keys")?, member("values")?),
-            "struct" => {
-                let fields = object.get("fields").and_then(Value::as_array);
-                let fields = fields.ok_or_else(|| malformed("fields", "is missing"))?;
-                let fields: Result<Vec<_>, SchemaError> = fields.iter().map(struct_field_from_json).collect();
-                SchemaType::Struct(fields?)
-            }
-            other => return Err(malformed("type", format!("is {other:?}, which is no Connect type"))),
-        })
     }
 
     fn kind_of(field: &Field) -> Result<SchemaType, SchemaError> {
@@ -372,31 +244,30 @@ impl ConnectSchema {
         })
     }
 
-    /// Arrow types that are logical types in Connect get its name, version and parameters.
+    /// Arrow types that are logical types in Connect get its name and version, unless the metadata has a name; a Decimal's
+    /// scale and precision are always those of the column.
     fn name_logical_type(&mut self, field: &Field) {
-        let decimal = |schema: &mut Self, scale: String| {
-            schema.name = Some(DECIMAL.to_owned());
-            schema.version = Some(1);
-            schema.parameters.insert(SCALE.to_owned(), scale);
-        };
-        match field.data_type() {
-            DataType::Date32 => (self.name, self.version) = (Some(DATE.to_owned()), Some(1)),
-            DataType::Time32(_) | DataType::Time64(_) => {
-                self.kind = SchemaType::Int32;
-                (self.name, self.version) = (Some(TIME.to_owned()), Some(1));
-            }
-            DataType::Timestamp(..) => (self.name, self.version) = (Some(TIMESTAMP.to_owned()), Some(1)),
-            DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
-                decimal(self, scale.to_string());
-                self.parameters.insert(PRECISION.to_owned(), precision.to_string());
-            }
-            DataType::Binary => {
-                if let Some(scale) = decimal_scale(field) {
-                    decimal(self, scale.to_string());
-                }
-            }
-            _ => {}
+        if matches!(field.data_type(), DataType::Time32(_) | DataType::Time64(_)) {
+            self.kind = SchemaType::Int32;
         }
+        let (name, scale, precision) = match field.data_type() {
+            DataType::Date32 => (DATE, None, None),
+            DataType::Time32(_) | DataType::Time64(_) => (TIME, None, None),
+            DataType::Timestamp(..) => (TIMESTAMP, None, None),
+            DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+                (DECIMAL, Some(scale.to_string()), Some(precision.to_string()))
+            }
+            DataType::Binary => match decimal_scale(field) {
+                Some(scale) => (DECIMAL, Some(scale.to_string()), None),
+                None => return,
+            },
+            _ => return,
+        };
+        if self.name.is_none() {
+            (self.name, self.version) = (Some(name.to_owned()), Some(1));
+        }
+        self.parameters.extend(scale.map(|scale| (SCALE.to_owned(), scale)));
+        self.parameters.extend(precision.map(|precision| (PRECISION.to_owned(), precision)));
     }
 
     fn decimal_type(&self, metadata: &mut HashMap<String, String>) -> Result<DataType, SchemaError> {
@@ -485,24 +356,6 @@ pub fn decimal_scale(field: &Field) -> Option<i32> {
 #[must_use]
 pub fn timestamp_type(unit: TimeUnit) -> DataType {
     DataType::Timestamp(unit, Some("UTC".into()))
-}
-
-fn push_member(out: &mut String, name: &str, value: &Value) {
-    out.push_str(",\"");
-    out.push_str(name);
-    out.push_str("\":");
-    out.push_str(&value.to_string());
-}
-
-fn field_json(name: &str, schema: &ConnectSchema) -> Value {
-    let mut json = schema.to_json();
-    json.as_object_mut().expect("a schema is an object").insert("field".into(), name.into());
-    json
-}
-
-fn struct_field_from_json(json: &Value) -> Result<(String, ConnectSchema), SchemaError> {
-    let name = json.get("field").and_then(Value::as_str).ok_or_else(|| malformed("field", "is missing"))?;
-    Ok((name.to_owned(), ConnectSchema::from_json(json)?))
 }
 
 fn malformed(member: &str, problem: impl Into<String>) -> SchemaError {

@@ -1,6 +1,10 @@
 //! JSON values to one column, by a known Connect schema. Made once per schema and batch; nothing is built per value.
 
-use super::parser::{JsonError, Parser};
+mod error;
+mod scalar;
+mod structure;
+
+use super::parser::Parser;
 use arrow_array::types::{Decimal128Type, Decimal256Type, DecimalType, Float32Type, Float64Type, Int64Type};
 use arrow_array::{ArrayRef, BinaryArray, BooleanArray, ListArray, MapArray, PrimitiveArray, StringArray, StructArray};
 use arrow_buffer::{
@@ -8,52 +12,15 @@ use arrow_buffer::{
 };
 use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef};
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use num_bigint::BigInt;
+pub use error::{ReadError, ReadResult};
+use scalar::{check_precision, read_base64, read_boolean, read_decimal, read_float, read_integer, read_unscaled};
 use sluice_data::number;
 use sluice_data::schema::{DATE, TIME, TIMESTAMP, decimal_scale};
 use sluice_data::{ConnectSchema, SchemaType};
 use std::sync::Arc;
+use structure::Struct;
 
 const MS_PER_DAY: i64 = 86_400_000;
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-/// Why a value does not fit its schema, and where in it.
-#[derive(Debug)]
-pub struct ReadError {
-    /// Field names from the inside out.
-    path: Vec<String>,
-    problem: String,
-}
-
-type ReadResult = Result<(), Box<ReadError>>;
-
-impl ReadError {
-    fn fail<T>(problem: impl Into<String>) -> Result<T, Box<Self>> {
-        Err(Box::new(Self { path: Vec::new(), problem: problem.into() }))
-    }
-}
-
-impl From<JsonError> for Box<ReadError> {
-    fn from(error: JsonError) -> Self {
-        Box::new(ReadError { path: Vec::new(), problem: error.to_string() })
-    }
-}
-
-impl std::fmt::Display for ReadError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.path.is_empty() {
-            return f.write_str(&self.problem);
-        }
-        let path: Vec<&str> = self.path.iter().rev().map(String::as_str).collect();
-        write!(f, "{} (field {:?})", self.problem, path.join("."))
-    }
-}
 
 /// Collects one column.
 pub struct Decoder {
@@ -92,21 +59,15 @@ struct Bytes {
     values: Vec<u8>,
 }
 
-struct Struct {
-    fields: arrow_schema::Fields,
-    members: Vec<(Decoder, bool)>,
-    rows: usize,
-}
-
 impl Decoder {
-    /// `field` is the one that `schema` maps to.
-    pub fn new(schema: &ConnectSchema, field: &Field, use_defaults: bool) -> Self {
+    /// `field` is the one that `schema` maps to; `rows` are expected.
+    pub fn new(schema: &ConnectSchema, field: &Field, use_defaults: bool, rows: usize) -> Self {
         let absent = match &schema.default {
             Some(default) if use_defaults => Absent::Default(default.to_string()),
             _ if schema.optional => Absent::Null,
             _ => Absent::Refused,
         };
-        let values = Values::new(schema, field, use_defaults);
+        let values = Values::new(schema, field, use_defaults, rows);
         Self { nulls: NullBufferBuilder::new(0), absent, kind: kind_name(&schema.kind), values }
     }
 
@@ -147,10 +108,10 @@ impl Decoder {
 }
 
 impl Values {
-    fn new(schema: &ConnectSchema, field: &Field, use_defaults: bool) -> Self {
+    fn new(schema: &ConnectSchema, field: &Field, use_defaults: bool, rows: usize) -> Self {
         let logical = |name: &'static str| schema.name.as_deref().filter(|found| *found == name).map(|_| name);
         let integer = |min: i64, max: i64| Self::Integer {
-            values: Vec::new(),
+            values: Vec::with_capacity(rows),
             min,
             max,
             logical: logical(DATE).or(logical(TIME)).or(logical(TIMESTAMP)).filter(|_| field.data_type().is_temporal()),
@@ -162,39 +123,40 @@ impl Values {
             (SchemaType::Int32, DataType::Time32(_)) => integer(0, MS_PER_DAY - 1),
             (SchemaType::Int32, _) => integer(i32::MIN.into(), i32::MAX.into()),
             (SchemaType::Int64, _) => integer(i64::MIN, i64::MAX),
-            (SchemaType::Float32, _) => Self::Float32(Vec::new()),
-            (SchemaType::Float64, _) => Self::Float64(Vec::new()),
-            (SchemaType::Boolean, _) => Self::Boolean(BooleanBufferBuilder::new(0)),
-            (SchemaType::String, _) => Self::String(Bytes::new()),
+            (SchemaType::Float32, _) => Self::Float32(Vec::with_capacity(rows)),
+            (SchemaType::Float64, _) => Self::Float64(Vec::with_capacity(rows)),
+            (SchemaType::Boolean, _) => Self::Boolean(BooleanBufferBuilder::new(rows)),
+            (SchemaType::String, _) => Self::String(Bytes::new(rows)),
             (_, DataType::Decimal128(precision, scale)) => {
-                Self::Decimal128 { values: Vec::new(), precision: *precision, scale: *scale }
+                Self::Decimal128 { values: Vec::with_capacity(rows), precision: *precision, scale: *scale }
             }
             (_, DataType::Decimal256(precision, scale)) => {
-                Self::Decimal256 { values: Vec::new(), precision: *precision, scale: *scale }
+                Self::Decimal256 { values: Vec::with_capacity(rows), precision: *precision, scale: *scale }
             }
             (SchemaType::Bytes, _) => match decimal_scale(field) {
-                Some(scale) => Self::DecimalBytes { values: Bytes::new(), scale },
-                None => Self::Bytes(Bytes::new()),
+                Some(scale) => Self::DecimalBytes { values: Bytes::new(rows), scale },
+                None => Self::Bytes(Bytes::new(rows)),
             },
             (SchemaType::Array(item), DataType::List(item_field)) => Self::List {
                 field: item_field.clone(),
                 offsets: vec![0],
-                items: Box::new(Decoder::new(item, item_field, use_defaults)),
+                items: Box::new(Decoder::new(item, item_field, use_defaults, 0)),
             },
             (SchemaType::Map(key, value), DataType::Map(entries, _)) => {
                 let DataType::Struct(fields) = entries.data_type() else { unreachable!("a map's entries are structs") };
                 Self::Map {
                     entries: entries.clone(),
                     offsets: vec![0],
-                    keys: Box::new(Decoder::new(key, &fields[0], use_defaults)),
-                    values: Box::new(Decoder::new(value, &fields[1], use_defaults)),
+                    keys: Box::new(Decoder::new(key, &fields[0], use_defaults, 0)),
+                    values: Box::new(Decoder::new(value, &fields[1], use_defaults, 0)),
                     is_object: key.kind == SchemaType::String,
                 }
             }
             (SchemaType::Struct(schemas), DataType::Struct(fields)) => {
                 let members = schemas.iter().zip(fields);
-                let members = members.map(|((_, schema), field)| (Decoder::new(schema, field, use_defaults), false));
-                Self::Struct(Struct { fields: fields.clone(), members: members.collect(), rows: 0 })
+                let members =
+                    members.map(|((_, schema), field)| (Decoder::new(schema, field, use_defaults, rows), false));
+                Self::Struct(Struct::new(fields.clone(), members.collect()))
             }
             (kind, other) => unreachable!("{kind:?} does not map to {other}"),
         }
@@ -311,7 +273,7 @@ impl Values {
                 let columns = StructArray::try_new(fields.clone(), vec![keys.finish()?, values.finish()?], None)?;
                 Arc::new(MapArray::try_new(entries, offset_buffer(offsets), columns, nulls, false)?)
             }
-            Self::Struct(Struct { fields, members, rows }) => {
+            Self::Struct(Struct { fields, members, rows, .. }) => {
                 let columns: Result<Vec<_>, _> = members.into_iter().map(|(member, _)| member.finish()).collect();
                 Arc::new(StructArray::try_new_with_length(fields, columns?, nulls, rows)?)
             }
@@ -320,8 +282,10 @@ impl Values {
 }
 
 impl Bytes {
-    fn new() -> Self {
-        Self { offsets: vec![0], values: Vec::new() }
+    fn new(rows: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self { offsets, values: Vec::with_capacity(rows * 16) }
     }
 
     fn end(&mut self) -> ReadResult {
@@ -332,65 +296,6 @@ impl Bytes {
 
     fn finish(self) -> (OffsetBuffer<i32>, Buffer) {
         (offset_buffer(self.offsets), Buffer::from_vec(self.values))
-    }
-}
-
-impl Struct {
-    fn read(&mut self, parser: &mut Parser<'_>) -> ReadResult {
-        if !parser.eat(b'{') {
-            let found = parser.node_type();
-            return ReadError::fail(format!("Structs should be encoded as JSON objects, but found {found}"));
-        }
-        self.rows += 1;
-        self.members.iter_mut().for_each(|(_, seen)| *seen = false);
-        let mut next = 0;
-        if !parser.eat(b'}') {
-            loop {
-                let name = parser.text()?;
-                parser.expect(b':', "expected a colon")?;
-                match self.find(&name, next) {
-                    Some(index) => {
-                        self.read_member(index, parser)?;
-                        next = index + 1;
-                    }
-                    None => parser.skip()?,
-                }
-                if !parser.eat(b',') {
-                    parser.expect(b'}', "expected a comma or the end of the object")?;
-                    break;
-                }
-            }
-        }
-        for index in 0..self.members.len() {
-            let (member, seen) = &mut self.members[index];
-            if !*seen {
-                member.append_absent().map_err(|error| self.inside(index, error))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Members mostly come in the order of the schema.
-    fn find(&self, name: &[u8], next: usize) -> Option<usize> {
-        let has_name = |field: &FieldRef| field.name().as_bytes() == name;
-        match self.fields.get(next) {
-            Some(field) if has_name(field) => Some(next),
-            _ => self.fields.iter().position(has_name),
-        }
-    }
-
-    fn read_member(&mut self, index: usize, parser: &mut Parser<'_>) -> ReadResult {
-        let (member, seen) = &mut self.members[index];
-        let result = match std::mem::replace(seen, true) {
-            true => ReadError::fail("the member stands twice"),
-            false => member.read(parser),
-        };
-        result.map_err(|error| self.inside(index, error))
-    }
-
-    fn inside(&self, index: usize, mut error: Box<ReadError>) -> Box<ReadError> {
-        error.path.push(self.fields[index].name().clone());
-        error
     }
 }
 
@@ -466,120 +371,6 @@ fn read_tuples(parser: &mut Parser<'_>, keys: &mut Decoder, values: &mut Decoder
         }
         Ok(())
     })
-}
-
-fn read_integer(parser: &mut Parser<'_>, min: i64, max: i64, logical: Option<&str>) -> Result<i64, Box<ReadError>> {
-    if !matches!(parser.peek(), Some(b'-' | b'0'..=b'9')) {
-        let found = parser.node_type();
-        return ReadError::fail(match logical {
-            Some(name) => {
-                let name = name.rsplit('.').next().unwrap_or(name);
-                format!("Invalid type for {name}, underlying representation should be integer but was {found}")
-            }
-            None => format!("expected an integer but found {found}"),
-        });
-    }
-    let text = parser.number()?;
-    let number = std::str::from_utf8(text).expect("a number is ASCII");
-    let value = match parse_integer(text) {
-        Some(value) => value,
-        // 1.0 and 1e3 are integers too.
-        None => match number::parse(number, 0).and_then(|value| i64::try_from(value).ok()) {
-            Some(value) => value,
-            None => return ReadError::fail(format!("{number} is no integer from {min} to {max}")),
-        },
-    };
-    if !(min..=max).contains(&value) {
-        return ReadError::fail(format!("{number} is no integer from {min} to {max}"));
-    }
-    Ok(value)
-}
-
-fn parse_integer(text: &[u8]) -> Option<i64> {
-    let (is_negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    if digits.len() > 18 {
-        return std::str::from_utf8(text).ok()?.parse().ok();
-    }
-    let mut value = 0i64;
-    for digit in digits {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        value = value * 10 + i64::from(digit - b'0');
-    }
-    Some(if is_negative { -value } else { value })
-}
-
-fn read_float(parser: &mut Parser<'_>) -> Result<f64, Box<ReadError>> {
-    match parser.peek() {
-        Some(b'-' | b'0'..=b'9') => {
-            let text = std::str::from_utf8(parser.number()?).expect("a number is ASCII");
-            Ok(text.parse().expect("JSON numbers are Rust numbers"))
-        }
-        Some(b'"') => match &*parser.text()? {
-            b"NaN" => Ok(f64::NAN),
-            b"Infinity" => Ok(f64::INFINITY),
-            b"-Infinity" => Ok(f64::NEG_INFINITY),
-            _ => ReadError::fail("expected a number but found STRING"),
-        },
-        _ => ReadError::fail(format!("expected a number but found {}", parser.node_type())),
-    }
-}
-
-fn read_boolean(parser: &mut Parser<'_>) -> Result<bool, Box<ReadError>> {
-    match parser.peek() {
-        Some(b't') => parser.literal("true").map(|()| true).map_err(Into::into),
-        Some(b'f') => parser.literal("false").map(|()| false).map_err(Into::into),
-        _ => ReadError::fail(format!("expected a boolean but found {}", parser.node_type())),
-    }
-}
-
-fn read_base64(parser: &mut Parser<'_>, out: &mut Vec<u8>) -> ReadResult {
-    if parser.peek() != Some(b'"') {
-        return ReadError::fail(format!("expected bytes as a base64 string but found {}", parser.node_type()));
-    }
-    let text = parser.text()?;
-    match BASE64.decode_vec(&*text, out) {
-        Ok(()) => Ok(()),
-        Err(error) => ReadError::fail(format!("the string is not base64: {error}")),
-    }
-}
-
-/// A Decimal in either form as big-endian two's complement, scaled to `scale`.
-fn read_unscaled(parser: &mut Parser<'_>, scale: i32) -> Result<Vec<u8>, Box<ReadError>> {
-    match parser.peek() {
-        Some(b'"') => {
-            let mut bytes = Vec::new();
-            read_base64(parser, &mut bytes)?;
-            if bytes.is_empty() { ReadError::fail("a Decimal has at least one byte") } else { Ok(bytes) }
-        }
-        Some(b'-' | b'0'..=b'9') => {
-            let number = std::str::from_utf8(parser.number()?).expect("a number is ASCII");
-            match number::parse(number, scale) {
-                Some(unscaled) => Ok(BigInt::to_signed_bytes_be(&unscaled)),
-                None => ReadError::fail(format!("{number} does not fit a Decimal with scale {scale}")),
-            }
-        }
-        _ => ReadError::fail(format!(
-            "Invalid type for Decimal, underlying representation should be numeric or bytes but was {}",
-            parser.node_type()
-        )),
-    }
-}
-
-fn read_decimal<const N: usize>(parser: &mut Parser<'_>, scale: i32) -> Result<[u8; N], Box<ReadError>> {
-    let unscaled = read_unscaled(parser, scale)?;
-    match number::widen::<N>(&unscaled) {
-        Some(wide) => Ok(wide),
-        None => ReadError::fail(format!("the Decimal has more than {} bytes", N)),
-    }
-}
-
-fn check_precision(is_valid: bool, precision: u8) -> ReadResult {
-    if is_valid { Ok(()) } else { ReadError::fail(format!("the Decimal has more than {precision} digits")) }
 }
 
 fn next_offset(offsets: &[i32], count: usize) -> Result<i32, Box<ReadError>> {

@@ -185,7 +185,9 @@ impl Converter for JsonConverter {
             None => nulls_are_tombstones && (encoder.is_null(row) || values.data_type().is_null()),
         };
         let rows = values.len();
-        let mut out = Vec::with_capacity(rows * (prefix.len() + 64) + values.get_array_memory_size());
+        // Of the rows' own bytes, a slice's included.
+        let size = values.to_data().get_slice_memory_size().unwrap_or_default();
+        let mut out = Vec::with_capacity(rows * (prefix.len() + 64) + size);
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0i32);
         let mut nulls = NullBufferBuilder::new(rows);

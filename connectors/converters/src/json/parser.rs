@@ -57,6 +57,13 @@ impl<'a> Parser<'a> {
     }
 
     #[inline]
+    pub fn eat_text(&mut self, text: &[u8]) -> bool {
+        let found = self.peek().is_some() && self.bytes[self.at..].starts_with(text);
+        self.at += if found { text.len() } else { 0 };
+        found
+    }
+
+    #[inline]
     pub fn expect(&mut self, byte: u8, problem: &'static str) -> JsonResult<()> {
         if self.eat(byte) { Ok(()) } else { self.error(problem) }
     }

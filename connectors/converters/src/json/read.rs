@@ -24,8 +24,14 @@ pub fn read_envelopes(
     content: Option<&ConnectSchema>,
     use_defaults: bool,
 ) -> Result<Vec<Converted>, ConvertError> {
-    let mut reader =
-        Reader { use_defaults, groups: Vec::new(), by_text: HashMap::new(), absent: Vec::new(), last: None };
+    let mut reader = Reader {
+        use_defaults,
+        rows: bytes.len(),
+        groups: Vec::new(),
+        by_text: HashMap::new(),
+        absent: Vec::new(),
+        last: None,
+    };
     for (row, message) in bytes.iter().enumerate() {
         let row = row as u32;
         match (message, content) {
@@ -39,6 +45,8 @@ pub fn read_envelopes(
 
 struct Reader<'a> {
     use_defaults: bool,
+    /// Of the batch; mostly all are of one schema.
+    rows: usize,
     groups: Vec<Group>,
     /// From the bytes of a schema to its group.
     by_text: HashMap<&'a [u8], usize>,
@@ -104,7 +112,8 @@ impl<'a> Reader<'a> {
         if let Some(group) = self.groups.iter().position(|group| group.schema == schema) {
             return Ok(group);
         }
-        let mut group = Group::new(schema, self.use_defaults)?;
+        let rows = if self.groups.is_empty() { self.rows } else { 0 };
+        let mut group = Group::new(schema, self.use_defaults, rows)?;
         if self.groups.is_empty() {
             self.absent.iter().for_each(|row| group.push_absent(*row));
         }
@@ -152,11 +161,11 @@ impl<'a> Reader<'a> {
 }
 
 impl Group {
-    fn new(schema: Option<ConnectSchema>, use_defaults: bool) -> Result<Self, ConvertError> {
+    fn new(schema: Option<ConnectSchema>, use_defaults: bool, rows: usize) -> Result<Self, ConvertError> {
         let (field, column) = match &schema {
             Some(schema) => {
                 let field = schema.to_field("value").map_err(|error| ConvertError::new(error.to_string()))?;
-                let decoder = Decoder::new(schema, &field, use_defaults);
+                let decoder = Decoder::new(schema, &field, use_defaults, rows);
                 (field, Column::Typed(decoder))
             }
             None => (schemaless_json_field("value"), Column::Text(Vec::new())),
@@ -252,7 +261,6 @@ fn not_json(error: super::parser::JsonError) -> ConvertError {
     ConvertError::new(format!("{NOT_JSON}{error}"))
 }
 
-#[expect(clippy::boxed_local, reason = "errors are boxed where they are made, to keep results small")]
 fn refuse_payload(error: Box<ReadError>) -> ConvertError {
     ConvertError::new(error.to_string())
 }

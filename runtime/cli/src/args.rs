@@ -1,0 +1,194 @@
+//! The command line.
+
+use crate::worker_config::KEYS_HELP;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A connector hub: sources → a durable log → sinks, speaking Kafka Connect's REST API.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub remote: Remote,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong arguments or worker config, 3 no hub answers, 4 not found, \
+5 already exists, 6 invalid config, 10 port in use, 11 data directory locked or of a newer version.";
+
+/// Where the hub is, and how answers look.
+#[derive(Debug, Clone, Args)]
+pub struct Remote {
+    /// REST address of a running hub
+    #[arg(long, global = true, env = "SLUICE_URL", default_value = "http://127.0.0.1:8083")]
+    pub url: String,
+    /// Tables for people, JSON for scripts
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the hub in the foreground
+    #[command(after_long_help = KEYS_HELP)]
+    Start(StartOptions),
+    /// Look at connectors and change them
+    #[command(subcommand, visible_alias = "connectors")]
+    Connector(ConnectorCommand),
+    /// Look at the log's topics
+    #[command(subcommand, visible_alias = "topics")]
+    Topic(TopicCommand),
+    /// Look at plugins, install and remove them
+    #[command(subcommand, visible_alias = "plugins")]
+    Plugin(PluginCommand),
+    /// Check what a hub needs on this machine
+    Doctor(StartOptions),
+    /// Print a completion script for a shell
+    Completions { shell: Shell },
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct StartOptions {
+    /// Worker config: TOML, or Kafka Connect's .properties
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where log and state live [default: ~/.local/share/sluice]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address of the REST API [default: 127.0.0.1:8083]
+    #[arg(long, value_name = "ADDR")]
+    pub rest_listen: Option<SocketAddr>,
+    /// Address of the Kafka listener (not served yet)
+    #[arg(long, value_name = "ADDR")]
+    pub kafka_listen: Option<SocketAddr>,
+    /// Connectors to create or update: flat JSON, {"name", "config"}, or .properties
+    #[arg(value_name = "CONNECTOR.json")]
+    pub connectors: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConnectorCommand {
+    /// All connectors with their states
+    List,
+    /// Config and tasks of one
+    Get { name: String },
+    /// Create from a file; fails when it exists
+    Create {
+        file: PathBuf,
+        /// Begin paused or stopped
+        #[arg(long, value_name = "STATE", value_parser = ["running", "paused", "stopped"])]
+        initial_state: Option<String>,
+    },
+    /// Create or update from files
+    Apply {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Delete; offsets stay
+    Delete { name: String },
+    /// Stop polling and delivering, keep the tasks
+    Pause { name: String },
+    /// Run again
+    Resume { name: String },
+    /// End the tasks
+    Stop { name: String },
+    /// Restart the connector, and its tasks if asked
+    Restart {
+        name: String,
+        /// Its tasks too
+        #[arg(long)]
+        include_tasks: bool,
+        /// Only what has failed
+        #[arg(long)]
+        only_failed: bool,
+        /// Only this task
+        #[arg(long, conflicts_with_all = ["include_tasks", "only_failed"])]
+        task: Option<u32>,
+    },
+    /// States of the connector and its tasks
+    Status { name: String },
+    /// Show, alter or reset offsets; changes need a stopped connector
+    Offsets {
+        name: String,
+        /// Set the offsets of this file: {"offsets": [{"partition", "offset"}]}
+        #[arg(long, value_name = "FILE", conflicts_with = "reset")]
+        alter: Option<PathBuf>,
+        /// Forget all offsets
+        #[arg(long)]
+        reset: bool,
+    },
+    /// Everything wrong with a config, without storing it
+    Validate { file: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TopicCommand {
+    /// All topics
+    List {
+        /// The hub's own too
+        #[arg(long)]
+        internal: bool,
+    },
+    /// Partitions, offsets and settings
+    Describe { name: String },
+    /// Create a topic
+    Create {
+        name: String,
+        #[arg(long, short, default_value_t = 1)]
+        partitions: i32,
+        /// A setting, like retention.ms=86400000
+        #[arg(long = "config", short = 'c', value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+    },
+    /// Delete a topic and its records
+    Delete { name: String },
+    /// Print records
+    Read {
+        name: String,
+        #[arg(long, short)]
+        partition: Option<i32>,
+        /// From this offset on
+        #[arg(long)]
+        offset: Option<i64>,
+        /// At most so many
+        #[arg(long, short = 'n', default_value_t = 100)]
+        limit: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Plugins of the running hub
+    List {
+        /// Transformations and converters too
+        #[arg(long)]
+        all: bool,
+    },
+    /// What a component file is, or which keys a plugin of the running hub has
+    Inspect { plugin: String },
+    /// Whether a component file can be used here
+    Validate { file: PathBuf },
+    /// Copy a component into the plugin folder; a running hub picks it up
+    Install {
+        file: PathBuf,
+        /// plugin.path of the hub
+        #[arg(long, value_name = "DIR")]
+        plugin_dir: Option<PathBuf>,
+    },
+    /// Remove a component from the plugin folder
+    Remove {
+        /// File name, with or without .wasm
+        name: String,
+        #[arg(long, value_name = "DIR")]
+        plugin_dir: Option<PathBuf>,
+    },
+}

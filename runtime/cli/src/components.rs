@@ -1,0 +1,3 @@
+//! The connectors inside this binary.
+
+include!(concat!(env!("OUT_DIR"), "/components.rs"));

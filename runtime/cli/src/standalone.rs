@@ -1,0 +1,136 @@
+//! The hub in one process: log, plugins, worker, herder and REST, put together.
+
+use crate::capabilities::capabilities;
+use crate::components::COMPONENTS;
+use crate::exit::{Exit, chain};
+use crate::worker_config::HubConfig;
+use axum::Router;
+use sluice_client::Broker;
+use sluice_connect_api::PluginRegistry;
+use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
+use sluice_herder::{Herder, HerderContext};
+use sluice_log::OpenError;
+use sluice_plugin_host::{GuestLimits, HostConfig, PluginFolder, PluginHost};
+use sluice_rest::{RestConfig, RestContext, router};
+use sluice_storage::{
+    ConfigBackingStore, OFFSET_TOPIC, OffsetBackingStore, PLAN_TOPIC, Secrets, StatusBackingStore, TopicLog,
+    TopicLogConfig,
+};
+use sluice_telemetry::MetricsHandle;
+use sluice_worker::{SystemClock, Worker, WorkerContext};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Offsets of one connector stay together; several partitions let many connectors append at once.
+const OFFSET_PARTITIONS: i32 = 1;
+
+/// A running hub, without its listener.
+pub struct Standalone {
+    pub herder: Herder,
+    pub router: Router,
+    /// Looks after plugin folders; dropping it ends that.
+    _watchers: JoinSet<()>,
+    /// Keeps the guests' threads.
+    _plugin_host: Arc<PluginHost>,
+}
+
+impl Standalone {
+    /// Opens the log, loads the plugins, restores connectors and starts those that are to run.
+    ///
+    /// # Errors
+    /// One line that says what stands in the way.
+    pub async fn start(config: &HubConfig, metrics: MetricsHandle) -> Result<Self, Exit> {
+        let failed = |error: &(dyn std::error::Error + 'static)| Exit::failed(error);
+        let broker = open_broker(config).await?;
+        let secrets = Secrets::open(&config.data_dir.join("secret.key")).map_err(|error| failed(&error))?;
+        let host = HostConfig { cache_dir: config.cache_dir.join("components"), limits: GuestLimits::default() };
+        let host = PluginHost::new(host, capabilities(config)).map_err(|error| failed(&error))?;
+        let (host, plugins) = (Arc::new(host), Arc::new(PluginRegistry::default()));
+        sluice_converters::register(&plugins);
+        sluice_transforms::register(&plugins);
+        load_components(&host, &plugins).await;
+        let watchers = watch_folders(config, &host, &plugins).await;
+
+        let offsets = TopicLogConfig::new(OFFSET_TOPIC, OFFSET_PARTITIONS);
+        let offsets = OffsetBackingStore::open(&*broker, offsets).await.map_err(|error| failed(&error))?;
+        let plans = TopicLog::open(&*broker, TopicLogConfig::new(PLAN_TOPIC, 1)).await.map_err(|error| failed(&error))?;
+        let configs = ConfigBackingStore::open(&*broker, secrets).await.map_err(|error| failed(&error))?;
+        let statuses = StatusBackingStore::open(&*broker).await.map_err(|error| failed(&error))?;
+        let offsets = Arc::new(offsets);
+        let context = HerderContext {
+            broker: Arc::clone(&broker),
+            plugins: Arc::clone(&plugins),
+            configs,
+            statuses,
+            offsets: Arc::clone(&offsets),
+            config: config.herder.clone(),
+        };
+        let worker_config = config.worker.clone();
+        let herder = Herder::start(context, move |listener| {
+            let (config, clock) = (worker_config, Arc::new(SystemClock::default()));
+            Worker::new(WorkerContext { broker, plugins, config, listener, offsets, plans: Arc::new(plans), clock })
+        });
+        let router = router(RestContext {
+            herder: herder.clone(),
+            config: Arc::new(RestConfig { commit: commit(), ..RestConfig::default() }),
+            metrics: Arc::new(move || metrics.render()),
+        });
+        Ok(Self { herder, router, _watchers: watchers, _plugin_host: host })
+    }
+}
+
+/// The commit this was built from.
+fn commit() -> String {
+    option_env!("SLUICE_COMMIT").unwrap_or("unknown").to_owned()
+}
+
+async fn open_broker(config: &HubConfig) -> Result<Arc<dyn Broker>, Exit> {
+    let embedded = EmbeddedConfig { durability: config.durability, ..EmbeddedConfig::new(&config.data_dir) };
+    let opened = tokio::task::spawn_blocking(|| EmbeddedBroker::open(embedded)).await;
+    match opened.map_err(|error| Exit::failed(&error))? {
+        Ok(broker) => Ok(broker),
+        Err(error @ (OpenError::Locked { .. } | OpenError::NewerFormat { .. })) => {
+            Err(Exit::DataDir { message: chain(&error) })
+        }
+        Err(error) => Err(Exit::failed(&error)),
+    }
+}
+
+async fn load_components(host: &Arc<PluginHost>, plugins: &Arc<PluginRegistry>) {
+    if COMPONENTS.is_empty() {
+        tracing::warn!(
+            "this binary carries no connectors; run cargo xtask setup and build again, or set plugin.path to a folder with .wasm plugins"
+        );
+    }
+    let mut loading = JoinSet::new();
+    for (name, bytes) in COMPONENTS {
+        let host = Arc::clone(host);
+        loading.spawn(async move { host.load_bytes(name, bytes::Bytes::from_static(bytes)).await });
+    }
+    while let Some(loaded) = loading.join_next().await {
+        match loaded {
+            Ok(Ok(plugin)) => plugin.register(plugins),
+            // Never silently: CI fails a release whose own connectors do not load.
+            Ok(Err(error)) => tracing::error!(error = chain(&error), "a built-in connector cannot be used"),
+            Err(error) => tracing::error!(%error, "a built-in connector cannot be used"),
+        }
+    }
+}
+
+/// Loads what the folders hold before any connector starts, and then keeps looking.
+async fn watch_folders(config: &HubConfig, host: &Arc<PluginHost>, plugins: &Arc<PluginRegistry>) -> JoinSet<()> {
+    let mut watchers = JoinSet::new();
+    for path in &config.plugin_path {
+        let mut folder = PluginFolder::new(Arc::clone(host), Arc::clone(plugins), path.clone());
+        match folder.refresh().await {
+            Ok(refused) => {
+                for (path, error) in refused {
+                    tracing::warn!(file = %path.display(), error = chain(&error), "a plugin was refused");
+                }
+            }
+            Err(error) => tracing::warn!(folder = %path.display(), error = chain(&error), "plugin.path cannot be listed"),
+        }
+        watchers.spawn(folder.watch());
+    }
+    watchers
+}

@@ -1,0 +1,158 @@
+//! `sluice start`: the hub in the foreground, until a signal ends it.
+
+use crate::args::StartOptions;
+use crate::client::install_tls;
+use crate::connector_files::{ConnectorFile, read_connector_file};
+use crate::exit::{Exit, chain};
+use crate::standalone::Standalone;
+use crate::worker_config::HubConfig;
+use serde_json::Value;
+use sluice_herder::{GivenConfig, Herder};
+use sluice_telemetry::fail_point;
+use sluice_worker::PlanMode;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Guests have their own threads; these drive tasks and REST.
+const WORKER_THREADS: usize = 2;
+/// How long answers under way may take once the hub stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub fn run(options: &StartOptions) -> Result<(), Exit> {
+    let mut config = HubConfig::load(options).map_err(|error| Exit::Usage { message: error.to_string() })?;
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| config.log_level.clone());
+    sluice_telemetry::init_tracing(&filter, config.log_format)
+        .map_err(|error| Exit::Usage { message: error.to_string() })?;
+    if let Ok(spec) = std::env::var("SLUICE_FAIL_POINT") {
+        fail_point::arm(&spec, fail_point::Action::Abort).map_err(|error| Exit::Usage { message: error.to_string() })?;
+        tracing::warn!(fail_point = spec, "this hub will end itself at a fail point");
+    }
+    if std::env::var("SLUICE_PLAN").is_ok_and(|mode| mode == "off") {
+        config.worker.plan_mode = PlanMode::Off;
+        tracing::warn!("SLUICE_PLAN=off: deliveries are not journalled, and a crash repeats them under other names");
+    }
+    install_tls();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .thread_name("sluice")
+        .enable_all()
+        .build()
+        .map_err(|error| Exit::failed(&error))?;
+    let ended = runtime.block_on(serve(config, options));
+    // A guest that does not end must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+async fn serve(mut config: HubConfig, options: &StartOptions) -> Result<(), Exit> {
+    let mut signals = Signals::listen().map_err(|error| Exit::failed(&error))?;
+    let connectors = read_connectors(options)?;
+    // First of all: a second hub by mistake ends here, before it waits for anything.
+    let listener = bind(config.rest_listen).await?;
+    let address = listener.local_addr().map_err(|error| Exit::failed(&error))?;
+    if !config.is_advertised {
+        config.herder.worker_id = address.to_string();
+    }
+    say_what_is_ignored(&config, options);
+    let metrics = sluice_telemetry::init_metrics().map_err(|error| Exit::Failed { message: error.to_string() })?;
+    let hub = Standalone::start(&config, metrics).await?;
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    let mut rest = tokio::spawn(sluice_rest::serve(listener, hub.router.clone(), stopped));
+    tracing::info!(rest = %format!("http://{address}"), data = %config.data_dir.display(), "hub started");
+    println!("sluice {} serves http://{address} from {}", env!("CARGO_PKG_VERSION"), config.data_dir.display());
+    deploy(&hub.herder, connectors).await;
+
+    let ended = tokio::select! {
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopping: sources end, planned batches finish, offsets are committed");
+            Ok(())
+        }
+        ended = &mut rest => Err(Exit::Failed { message: format!("the REST server ended: {ended:?}") }),
+    };
+    tokio::select! {
+        () = hub.herder.shutdown() => {}
+        name = signals.next() => {
+            tracing::warn!(signal = name, "a second signal: ending at once");
+            std::process::exit(130);
+        }
+    }
+    stop.cancel();
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
+    tracing::info!("hub stopped");
+    ended
+}
+
+fn read_connectors(options: &StartOptions) -> Result<Vec<ConnectorFile>, Exit> {
+    options.connectors.iter().map(|path| read_connector_file(path)).collect()
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Exit> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Exit::PortInUse { address: address.to_string(), flag: "rest-listen" },
+        _ => Exit::Failed { message: format!("cannot listen on {address}: {error}") },
+    })
+}
+
+fn say_what_is_ignored(config: &HubConfig, options: &StartOptions) {
+    if !config.ignored.is_empty() {
+        tracing::warn!(keys = config.ignored.join(", "), "keys of the worker config that have no effect here");
+    }
+    if let Some(address) = options.kafka_listen {
+        tracing::warn!(%address, "--kafka-listen: this build does not serve Kafka's wire protocol yet; nothing listens there");
+    }
+    if !config.rest_listen.ip().is_loopback() {
+        tracing::warn!(
+            address = %config.rest_listen,
+            "REST can be reached from other machines and asks for no password; plugins reach only the folders in capabilities.file.roots"
+        );
+    }
+}
+
+/// One bad connector keeps neither the others nor the hub from running.
+async fn deploy(herder: &Herder, connectors: Vec<ConnectorFile>) {
+    for connector in connectors {
+        let name = connector.name;
+        let deployed = match given(connector.config) {
+            Ok(config) => herder.put_config(&name, config).await.map_err(|error| chain(&error)),
+            Err(key) => Err(format!("the value of {key} is an object or an array; give text")),
+        };
+        match deployed {
+            Ok((_, is_new, _)) => tracing::info!(connector = name, is_new, "connector deployed"),
+            Err(error) => tracing::error!(connector = name, error, "connector refused"),
+        }
+    }
+}
+
+fn given(config: serde_json::Map<String, Value>) -> Result<GivenConfig, String> {
+    let text = |(key, value): (String, Value)| match value {
+        Value::Null => Ok((key, None)),
+        Value::String(text) => Ok((key, Some(text))),
+        Value::Bool(_) | Value::Number(_) => Ok((key, Some(value.to_string()))),
+        Value::Array(_) | Value::Object(_) => Err(key),
+    };
+    config.into_iter().map(text).collect()
+}
+
+/// The signals that end a hub.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

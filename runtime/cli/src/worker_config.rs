@@ -1,0 +1,385 @@
+//! [`HubConfig`]: what the worker's config file and the command line ask for.
+
+use crate::args::StartOptions;
+use crate::properties;
+use sluice_capability::Ceiling;
+use sluice_connect_api::ConfigMap;
+use sluice_herder::HerderConfig;
+use sluice_log::Durability;
+use sluice_telemetry::LogFormat;
+use sluice_worker::{ConverterConfig, WorkerConfig};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Shown by `sluice start --help`; the same list as on [`HubConfig`].
+pub const KEYS_HELP: &str = "\
+Keys of the worker config (TOML, dotted keys or tables; or Kafka Connect's .properties):
+  data.dir                                   where log and state live
+  listeners                                  http://127.0.0.1:8083; one address
+  rest.advertised.host.name, .port           what worker_id shows [the listener]
+  plugin.path                                folders with .wasm plugins, comma-separated
+  log.durability                             fsync (default) or os
+  key.converter, value.converter             default org.apache.kafka.connect.json.JsonConverter
+  key.converter.*, value.converter.*         their own keys
+  task.shutdown.graceful.timeout.ms          5000
+  topic.tracking.enable, .allow.reset        true
+  sluice.memory.budget.bytes                 what queues and batches may hold together [67108864]
+  sluice.task.restart.enabled                restart failed tasks by themselves [true]
+  sluice.task.restart.backoff.ms, .max.ms    first and longest wait [1000, 60000]
+  sluice.task.restart.max.attempts           restarts in a row before it stays FAILED [10]
+  sluice.cache.dir                           compiled plugins [~/.cache/sluice]
+  sluice.log.level, sluice.log.format        info; text or json
+  capabilities.<name>.<setting>              ceiling for plugins, lists: capabilities.file.roots, …
+Keys of Connect's distributed mode and of Kafka clients are accepted and named as ignored at start.
+Environment: SLUICE_URL (remote commands), RUST_LOG, SLUICE_FAIL_POINT and SLUICE_PLAN=off (tests).";
+
+/// A running hub's settings. File keys, all optional:
+///
+/// | key | default | meaning |
+/// | --- | --- | --- |
+/// | `data.dir` | `~/.local/share/sluice` | log and state; `--data-dir` |
+/// | `listeners` | `http://127.0.0.1:8083` | REST; `--rest-listen` |
+/// | `rest.advertised.host.name`, `rest.advertised.port` | the listener's | `worker_id` |
+/// | `plugin.path` | – | folders with `.wasm` plugins |
+/// | `log.durability` | `fsync` | or `os` |
+/// | `key.converter`, `value.converter` and their keys | `JsonConverter` | as in Connect |
+/// | `task.shutdown.graceful.timeout.ms` | 5000 | how long a stopping task may take |
+/// | `topic.tracking.enable`, `topic.tracking.allow.reset` | true | |
+/// | `sluice.memory.budget.bytes` | 64 MiB | |
+/// | `sluice.task.restart.*` | see [`sluice_herder::RestartPolicy`] | |
+/// | `sluice.cache.dir` | `~/.cache/sluice` | compiled plugins |
+/// | `sluice.log.level`, `sluice.log.format` | `info`, `text` | |
+/// | `capabilities.<name>.<setting>` | see each capability | ceilings |
+#[derive(Debug, Clone)]
+pub struct HubConfig {
+    pub data_dir: PathBuf,
+    pub cache_dir: PathBuf,
+    pub rest_listen: SocketAddr,
+    pub plugin_path: Vec<PathBuf>,
+    pub durability: Durability,
+    pub worker: WorkerConfig,
+    pub herder: HerderConfig,
+    /// Whether `worker_id` came from the config.
+    pub is_advertised: bool,
+    pub ceilings: BTreeMap<String, Ceiling>,
+    pub log_level: String,
+    pub log_format: LogFormat,
+    /// Keys that are accepted and have no effect.
+    pub ignored: Vec<String>,
+}
+
+/// Everything wrong with a worker config, one line each.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerConfigError {
+    #[error("worker config {path} cannot be read: {reason}", path = .path.display())]
+    Read { path: PathBuf, reason: String },
+    #[error("worker config is invalid: {}", .problems.join("; "))]
+    Invalid { problems: Vec<String> },
+}
+
+const REST_LISTEN: &str = "127.0.0.1:8083";
+
+/// Connect's keys that mean nothing to one process with an embedded log. A trailing dot stands for all keys below.
+const IGNORED: [&str; 30] = [
+    "access.control.",
+    "admin.",
+    "client.",
+    "config.",
+    "connect.protocol",
+    "connections.max.idle.ms",
+    "connector.client.config.override.policy",
+    "consumer.",
+    "exactly.once.source.support",
+    "group.id",
+    "header.converter",
+    "heartbeat.interval.ms",
+    "inter.worker.",
+    "internal.",
+    "metadata.",
+    "metric.reporters",
+    "metrics.",
+    "offset.",
+    "plugin.discovery",
+    "producer.",
+    "rebalance.timeout.ms",
+    "request.timeout.ms",
+    "response.http.headers.config",
+    "rest.extension.classes",
+    "retry.",
+    "scheduled.rebalance.max.delay.ms",
+    "session.timeout.ms",
+    "status.",
+    "topic.creation.enable",
+    "worker.",
+];
+
+impl HubConfig {
+    /// File, then command line.
+    ///
+    /// # Errors
+    /// [`WorkerConfigError`], all problems at once.
+    pub fn load(options: &StartOptions) -> Result<Self, WorkerConfigError> {
+        let pairs = match &options.config {
+            Some(path) => read(path)?,
+            None => BTreeMap::new(),
+        };
+        Self::parse(pairs, options)
+    }
+
+    fn parse(pairs: BTreeMap<String, String>, options: &StartOptions) -> Result<Self, WorkerConfigError> {
+        let mut keys = Keys { pairs, problems: Vec::new() };
+        let data_dir = keys.take("data.dir").map(PathBuf::from);
+        let cache_dir = keys.take("sluice.cache.dir").map(PathBuf::from);
+        let listeners = keys.parsed("listeners", listener);
+        let rest_listen = options.rest_listen.or(listeners);
+        let rest_listen = rest_listen.unwrap_or_else(|| REST_LISTEN.parse().expect("the default address is one"));
+        let host = keys.take("rest.advertised.host.name");
+        let port = keys.parsed("rest.advertised.port", number::<u16>);
+        let is_advertised = host.is_some() || port.is_some();
+        let host = host.unwrap_or_else(|| rest_listen.ip().to_string());
+        let worker_id = format!("{host}:{}", port.unwrap_or(rest_listen.port()));
+        let plugin_path = keys.take("plugin.path").map(|text| list(&text)).unwrap_or_default();
+        let durability = keys.parsed("log.durability", |text| match text {
+            "fsync" => Ok(Durability::Fsync),
+            "os" => Ok(Durability::Os),
+            _ => Err("must be fsync or os".to_owned()),
+        });
+        let log_format = keys.parsed("sluice.log.format", |text| match text {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err("must be text or json".to_owned()),
+        });
+        let data_dir = options.data_dir.clone().or(data_dir).unwrap_or_else(|| home("XDG_DATA_HOME", ".local/share"));
+        let config = Self {
+            cache_dir: cache_dir.unwrap_or_else(|| home("XDG_CACHE_HOME", ".cache")),
+            data_dir: std::path::absolute(&data_dir).unwrap_or(data_dir),
+            rest_listen,
+            plugin_path: plugin_path.into_iter().map(PathBuf::from).collect(),
+            durability: durability.unwrap_or_default(),
+            worker: keys.worker(),
+            herder: keys.herder(&worker_id),
+            is_advertised,
+            ceilings: keys.ceilings(),
+            log_level: keys.take("sluice.log.level").unwrap_or_else(|| "info".to_owned()),
+            log_format: log_format.unwrap_or(LogFormat::Text),
+            ignored: keys.ignored(),
+        };
+        let problems = keys.finish();
+        if problems.is_empty() { Ok(config) } else { Err(WorkerConfigError::Invalid { problems }) }
+    }
+}
+
+/// What is left of the file's keys, and what was wrong with those taken.
+struct Keys {
+    pairs: BTreeMap<String, String>,
+    problems: Vec<String>,
+}
+
+impl Keys {
+    fn take(&mut self, key: &str) -> Option<String> {
+        self.pairs.remove(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn parsed<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.take(key)?;
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                self.problems.push(format!("{key}={text} {reason}"));
+                None
+            }
+        }
+    }
+
+    fn set<T>(&mut self, key: &str, field: &mut T, parse: impl Fn(&str) -> Result<T, String>) {
+        if let Some(value) = self.parsed(key, parse) {
+            *field = value;
+        }
+    }
+
+    fn below(&mut self, prefix: &str) -> ConfigMap {
+        let keys: Vec<String> = self.pairs.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
+        keys.into_iter().filter_map(|key| Some((key[prefix.len()..].to_owned(), self.take(&key)?))).collect()
+    }
+
+    fn worker(&mut self) -> WorkerConfig {
+        let mut worker = WorkerConfig::default();
+        for (key, converter) in [("key.converter", &mut worker.key_converter), ("value.converter", &mut worker.value_converter)] {
+            let config = self.below(&format!("{key}."));
+            if let Some(class) = self.take(key) {
+                *converter = ConverterConfig { class, config };
+            } else if !config.is_empty() {
+                converter.config = config;
+            }
+        }
+        self.set("task.shutdown.graceful.timeout.ms", &mut worker.task_shutdown_graceful_timeout, millis);
+        self.set("sluice.memory.budget.bytes", &mut worker.memory_budget_bytes, number);
+        worker
+    }
+
+    fn herder(&mut self, worker_id: &str) -> HerderConfig {
+        let mut herder = HerderConfig::new(worker_id);
+        self.set("topic.tracking.enable", &mut herder.topic_tracking, boolean);
+        self.set("topic.tracking.allow.reset", &mut herder.topic_tracking_reset, boolean);
+        self.set("sluice.task.restart.enabled", &mut herder.restart.enabled, boolean);
+        self.set("sluice.task.restart.backoff.ms", &mut herder.restart.backoff, millis);
+        self.set("sluice.task.restart.backoff.max.ms", &mut herder.restart.backoff_max, millis);
+        self.set("sluice.task.restart.max.attempts", &mut herder.restart.attempts_max, number);
+        herder
+    }
+
+    fn ceilings(&mut self) -> BTreeMap<String, Ceiling> {
+        let mut ceilings: BTreeMap<String, Ceiling> = BTreeMap::new();
+        // An empty list is a ceiling too: nothing is allowed.
+        let keys: Vec<String> = self.pairs.keys().filter(|key| key.starts_with("capabilities.")).cloned().collect();
+        for key in keys {
+            let Some(text) = self.pairs.remove(&key) else { continue };
+            match key["capabilities.".len()..].split_once('.') {
+                Some((name, setting)) => {
+                    ceilings.entry(name.to_owned()).or_default().0.insert(setting.to_owned(), list(&text));
+                }
+                None => self.problems.push(format!("{key} must name a capability and a setting, like capabilities.file.roots")),
+            }
+        }
+        ceilings
+    }
+
+    fn ignored(&mut self) -> Vec<String> {
+        if self.pairs.remove("bootstrap.servers").is_some() {
+            let problem = "bootstrap.servers asks for an external Kafka, which this build cannot use yet; remove it to use the embedded log";
+            self.problems.push(problem.to_owned());
+        }
+        let is_ignored = |key: &String| {
+            IGNORED.iter().any(|known| key == known || (known.ends_with('.') && key.starts_with(known)))
+                || ["ssl.", "sasl.", "security.", "listeners.https.", "header.converter."].iter().any(|prefix| key.starts_with(prefix))
+        };
+        let ignored: Vec<String> = self.pairs.keys().filter(|key| is_ignored(key)).cloned().collect();
+        for key in &ignored {
+            self.pairs.remove(key);
+        }
+        ignored
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        let unknown = self.pairs.into_keys().map(|key| format!("{key} is no key of the worker; see sluice start --help"));
+        self.problems.extend(unknown);
+        self.problems
+    }
+}
+
+fn read(path: &PathBuf) -> Result<BTreeMap<String, String>, WorkerConfigError> {
+    let failed = |reason: String| WorkerConfigError::Read { path: path.clone(), reason };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    if path.extension().is_some_and(|extension| extension == "properties") {
+        return Ok(properties::parse(&text));
+    }
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+    let mut pairs = BTreeMap::new();
+    flatten("", &toml::Value::Table(table), &mut pairs);
+    Ok(pairs)
+}
+
+/// `[capabilities.file] roots = ["/a", "/b"]` is `capabilities.file.roots=/a,/b`.
+fn flatten(prefix: &str, value: &toml::Value, pairs: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                flatten(&key, value, pairs);
+            }
+        }
+        toml::Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(text_of).collect();
+            pairs.insert(prefix.to_owned(), items.join(","));
+        }
+        scalar => drop(pairs.insert(prefix.to_owned(), text_of(scalar))),
+    }
+}
+
+fn text_of(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Float(number) => number.to_string(),
+        toml::Value::Boolean(flag) => flag.to_string(),
+        toml::Value::Datetime(time) => time.to_string(),
+        toml::Value::Array(_) | toml::Value::Table(_) => String::new(),
+    }
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    }
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "must be a whole number that fits".to_owned())
+}
+
+fn millis(text: &str) -> Result<Duration, String> {
+    number(text).map(Duration::from_millis)
+}
+
+/// `http://host:port`; Connect's `http://:8083` means every interface.
+fn listener(text: &str) -> Result<SocketAddr, String> {
+    use std::net::ToSocketAddrs;
+    let address = text.strip_prefix("http://").or_else(|| text.strip_prefix("HTTP://"));
+    let address = address.ok_or("must be one http:// address; https is not served yet")?.trim_end_matches('/');
+    let address = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
+    let mut found = address.to_socket_addrs().map_err(|error| format!("is no address: {error}"))?;
+    found.next().ok_or_else(|| "is no address".to_owned())
+}
+
+/// `$variable/sluice`, or `~/fallback/sluice`, or a folder here.
+pub fn home(variable: &str, fallback: &str) -> PathBuf {
+    let set = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = set.or_else(|| std::env::home_dir().map(|home| home.join(fallback)));
+    base.map_or_else(|| PathBuf::from("sluice-data"), |base| base.join("sluice"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(file: &str, text: &str) -> Result<HubConfig, WorkerConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(file);
+        std::fs::write(&path, text).unwrap();
+        HubConfig::load(&StartOptions { config: Some(path), ..StartOptions::default() })
+    }
+
+    #[test]
+    fn toml_and_properties_say_the_same() {
+        let toml = "listeners = \"http://127.0.0.1:9000\"\nplugin.path = [\"/a\", \"/b\"]\n\"key.converter\" = \"X\"\n\"key.converter.schemas.enable\" = false\nsluice.task.restart.enabled = false\n[capabilities.file]\nroots = [\"/data\"]\n";
+        let properties = "listeners=http://127.0.0.1:9000\nplugin.path=/a, /b\nkey.converter=X\nkey.converter.schemas.enable=false\nsluice.task.restart.enabled=false\ncapabilities.file.roots=/data\ngroup.id=connect\n";
+        for (file, text) in [("worker.toml", toml), ("worker.properties", properties)] {
+            let config = parse(file, text).unwrap();
+            assert_eq!(config.rest_listen.to_string(), "127.0.0.1:9000");
+            assert_eq!(config.herder.worker_id, "127.0.0.1:9000");
+            assert_eq!(config.plugin_path, [PathBuf::from("/a"), PathBuf::from("/b")]);
+            assert_eq!(config.worker.key_converter.class, "X");
+            assert_eq!(config.worker.key_converter.config["schemas.enable"], "false");
+            assert!(!config.herder.restart.enabled);
+            assert_eq!(config.ceilings["file"].get("roots"), Some(&["/data".to_owned()][..]));
+            assert_eq!(config.ignored.is_empty(), file == "worker.toml");
+        }
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once() {
+        let text = "listeners=ftp://x\nlog.durability=maybe\ncolour=red\nbootstrap.servers=localhost:9092\n";
+        let error = parse("worker.properties", text).unwrap_err().to_string();
+        for expected in ["listeners=ftp://x", "log.durability=maybe", "colour is no key", "bootstrap.servers"] {
+            assert!(error.contains(expected), "{expected} is not in {error}");
+        }
+    }
+}

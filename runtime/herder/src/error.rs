@@ -1,0 +1,56 @@
+//! What a request to the herder can do to its caller.
+
+use sluice_connect_api::ConnectError;
+use sluice_data::TaskId;
+use sluice_storage::{ConfigStoreError, TopicLogError};
+
+/// The texts that scripts look for are Kafka Connect's, verbatim; they begin with a capital for that reason.
+#[derive(Debug, thiserror::Error)]
+pub enum HerderError {
+    #[error("Connector {name} not found")]
+    ConnectorNotFound { name: String },
+    /// Pause, resume, stop.
+    #[error("Unknown connector {name}")]
+    UnknownConnector { name: String },
+    /// Restart.
+    #[error("Unknown connector: {name}")]
+    UnknownConnectorToRestart { name: String },
+    #[error("Unknown task: {id}")]
+    UnknownTask { id: TaskId },
+    #[error("No status found for connector {name}")]
+    NoConnectorStatus { name: String },
+    #[error("No status found for task {id}")]
+    NoTaskStatus { id: TaskId },
+    #[error("Status for connector {name} not found")]
+    NoStatusToRestart { name: String },
+    #[error("Unknown plugin {class}.{}", nearest.as_ref().map(|name| format!(" The nearest installed is {name}.")).unwrap_or_default())]
+    UnknownPlugin { class: String, nearest: Option<String> },
+    #[error("Connector {name} already exists")]
+    AlreadyExists { name: String },
+    #[error("{message}")]
+    BadRequest { message: String },
+    #[error(
+        "Connector configuration is invalid and contains the following {} error(s):\n{}\nYou can also find the above list of errors at the endpoint `/connector-plugins/{class}/config/validate`",
+        errors.len(),
+        errors.join("\n")
+    )]
+    InvalidConfig { class: String, errors: Vec<String> },
+    #[error(
+        "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
+    )]
+    NotStopped { name: String },
+    #[error("{message}")]
+    OffsetsRefused { message: String },
+    #[error("the plugin {class} failed: {source}")]
+    Plugin { class: String, source: ConnectError },
+    #[error("the config store cannot be written: {0}")]
+    ConfigStore(#[from] ConfigStoreError),
+    #[error("the log cannot be used: {0}")]
+    Log(#[from] TopicLogError),
+    #[error("the log cannot be used: {0}")]
+    Admin(#[from] sluice_client::AdminError),
+    #[error("the log cannot be used: {0}")]
+    Append(#[from] sluice_client::AppendError),
+    #[error("the hub is stopping")]
+    Stopping,
+}

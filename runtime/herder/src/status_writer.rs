@@ -1,0 +1,60 @@
+//! Statuses on their way to the log: in order, many in one append.
+
+use sluice_storage::{StatusBackingStore, StatusUpdate};
+use tokio::sync::{mpsc, oneshot};
+
+/// How many updates go into one append.
+const UPDATES_MAX: usize = 1_000;
+
+struct Write {
+    updates: Vec<StatusUpdate>,
+    done: Option<oneshot::Sender<()>>,
+}
+
+/// Cheap to clone; the writer ends when the last one is dropped.
+#[derive(Clone)]
+pub(crate) struct StatusWriter {
+    // Unbounded, as the loop must not wait for the disk: a handful per change of a task's state.
+    writes: mpsc::UnboundedSender<Write>,
+}
+
+impl StatusWriter {
+    pub(crate) fn spawn(store: StatusBackingStore) -> Self {
+        let (writes, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(run(store, receiver));
+        Self { writes }
+    }
+
+    pub(crate) fn write(&self, update: StatusUpdate) {
+        // Without a writer the hub is already down.
+        let _ = self.writes.send(Write { updates: vec![update], done: None });
+    }
+
+    /// Returns when these and all earlier updates are in the log, or could not be written.
+    pub(crate) async fn write_durably(&self, updates: Vec<StatusUpdate>) {
+        let (done, is_done) = oneshot::channel();
+        if self.writes.send(Write { updates, done: Some(done) }).is_ok() {
+            let _ = is_done.await;
+        }
+    }
+}
+
+async fn run(store: StatusBackingStore, mut writes: mpsc::UnboundedReceiver<Write>) {
+    let mut batch = Vec::new();
+    while writes.recv_many(&mut batch, UPDATES_MAX).await > 0 {
+        let mut updates = Vec::new();
+        let mut waiting = Vec::new();
+        for write in batch.drain(..) {
+            updates.extend(write.updates);
+            waiting.extend(write.done);
+        }
+        if !updates.is_empty()
+            && let Err(error) = store.put(&updates).await
+        {
+            tracing::error!(%error, updates = updates.len(), "statuses cannot be stored; /status shows them until a restart");
+        }
+        for done in waiting {
+            let _ = done.send(());
+        }
+    }
+}

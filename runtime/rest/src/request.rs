@@ -1,0 +1,84 @@
+//! Reading requests: bodies, query flags, task numbers, what the client accepts.
+
+use crate::dto;
+use crate::error::RestError;
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use sluice_herder::GivenConfig;
+
+/// Configs are kilobytes; nothing larger is taken into memory.
+pub const BODY_BYTES_MAX: usize = 4 << 20;
+
+/// A JSON body. Kafka answers malformed JSON with 500; that is a client's fault, so here it is 400.
+pub struct JsonBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = RestError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, RestError> {
+        check_content_type(request.headers())?;
+        let bytes = to_bytes(Body::new(request.into_body()), BODY_BYTES_MAX)
+            .await
+            .map_err(|_| RestError::TooLarge { limit_bytes: BODY_BYTES_MAX })?;
+        let parsed = serde_json::from_slice(&bytes).map_err(|error| RestError::BadRequest { message: wrong(&error) });
+        parsed.map(Self)
+    }
+}
+
+/// Begins as Kafka's text does for the two shapes that clients may look for.
+fn wrong(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if text.starts_with("unknown field") {
+        return format!("Unrecognized field: {text}");
+    }
+    if error.is_data() {
+        return format!("Cannot deserialize value: {text}");
+    }
+    format!("the request body is no JSON: {text}")
+}
+
+/// A missing content type is taken for JSON, as `curl -d` users with a wrong one are told.
+fn check_content_type(headers: &HeaderMap) -> Result<(), RestError> {
+    let Some(given) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let media_type = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if media_type.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(RestError::UnsupportedMediaType) }
+}
+
+/// # Errors
+/// [`RestError::NotAcceptable`] when the client wants no JSON.
+pub fn check_accept(headers: &HeaderMap, offered: &[&str]) -> Result<(), RestError> {
+    let Some(accept) = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()) else { return Ok(()) };
+    let mut ranges = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
+    let is_offered = |range: &str| {
+        offered.iter().any(|offer| {
+            let kind = offer.split('/').next().unwrap_or_default();
+            range == "*/*" || range.eq_ignore_ascii_case(offer) || range == format!("{kind}/*")
+        })
+    };
+    if accept.trim().is_empty() || ranges.any(is_offered) { Ok(()) } else { Err(RestError::NotAcceptable) }
+}
+
+/// # Errors
+/// [`RestError::BadRequest`] that names the member which is no scalar.
+pub fn config_of(body: Map<String, Value>) -> Result<GivenConfig, RestError> {
+    dto::given_config(body).map_err(|key| {
+        let message = format!(
+            "Cannot deserialize value: the configuration value of {key} is an object or an array; give text, a number or a boolean"
+        );
+        RestError::BadRequest { message }
+    })
+}
+
+/// Java's `Boolean.valueOf`: Python clients send `True`.
+pub fn is_true(query: &[(String, String)], name: &str) -> bool {
+    query.iter().any(|(key, value)| key == name && value.eq_ignore_ascii_case("true"))
+}
+
+/// # Errors
+/// [`RestError::NotFound`], as for any path that does not exist.
+pub fn task_number(text: &str) -> Result<u32, RestError> {
+    text.parse().map_err(|_| RestError::NotFound)
+}
