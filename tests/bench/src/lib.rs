@@ -4,9 +4,11 @@
 //! builds them in release and runs them; `README.md` holds the claims and what was measured.
 
 mod options;
+mod processor;
 mod report;
 
 pub use options::Options;
+pub use processor::processor_nanoseconds;
 pub use report::{Bar, Report};
 
 /// The middle of the values; of an even number, the mean of the two in the middle.
