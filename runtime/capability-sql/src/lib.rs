@@ -9,7 +9,6 @@
 pub mod backend;
 pub mod config;
 mod host;
-pub mod path;
 mod sqlite;
 
 pub use config::SqlCeiling;

@@ -66,9 +66,8 @@ pub fn from_read(error: &ReadError) -> Error {
 pub fn from_write(error: &WriteError) -> Error {
     match error {
         WriteError::Sqlite(error) => from_sqlite(error),
-        WriteError::Path(_) | WriteError::Unsupported { .. } => {
-            CapabilityError::rejected("sql.shape", error.to_string())
-        }
+        WriteError::Path(error) => error.clone(),
+        WriteError::Unsupported { .. } => CapabilityError::rejected("sql.shape", error.to_string()),
         WriteError::ParameterCount { .. } => CapabilityError::fatal("sql.parameters", error.to_string()),
         WriteError::Row { row_id, source } => match from_sqlite(source) {
             Error::Rejected(details) => {

@@ -35,8 +35,9 @@ impl Instant {
         Some(Self::from_naive(date.and_time(time_from_text(time)?), zone))
     }
 
+    /// Rounded as SQLite's own date functions round, so that a guest that compares with them sees the same millisecond.
     pub fn ms(self) -> Option<i64> {
-        self.seconds.checked_mul(1_000)?.checked_add(i64::from(self.nanos / 1_000_000))
+        self.seconds.checked_mul(1_000)?.checked_add(i64::from((self.nanos + 500_000) / 1_000_000))
     }
 
     pub fn micros(self) -> Option<i64> {

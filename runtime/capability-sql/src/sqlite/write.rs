@@ -13,23 +13,25 @@ use super::decimal;
 use super::raw::{Connection, RawStatement, SqliteError};
 use super::timestamp::DAY_MS;
 use crate::bindings::sql::Value;
-use crate::path::{PathError, Resolved, resolve};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type,
 };
-use arrow_array::{Array, BinaryArray, BooleanArray, PrimitiveArray, StringArray};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, StringArray};
+use arrow_schema::{DataType, FieldRef, TimeUnit};
+use sluice_capability::bindings::errors::Error;
+use sluice_capability::path::resolve;
 use sluice_data::{ConnectBatch, schema};
 
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     #[error(transparent)]
     Sqlite(#[from] SqliteError),
-    #[error(transparent)]
-    Path(#[from] PathError),
+    /// The batch has no such column, in the guest's terms.
+    #[error("a parameter's column is missing")]
+    Path(Error),
     #[error(
         "column {path:?} is {found}, which has no form in SQLite: flatten it or convert it to text by a transformation"
     )]
@@ -56,9 +58,13 @@ pub fn execute_batch(
     if expected != paths.len() {
         return Err(WriteError::ParameterCount { expected, given: paths.len() });
     }
-    let resolved: Vec<Resolved> = paths.iter().map(|path| resolve(batch, path)).collect::<Result<_, _>>()?;
-    let columns: Vec<Column<'_>> =
-        resolved.iter().zip(paths).map(|(resolved, path)| Column::new(resolved, path)).collect::<Result<_, _>>()?;
+    let resolved: Vec<(FieldRef, ArrayRef)> =
+        paths.iter().map(|path| resolve(batch, path)).collect::<Result<_, _>>().map_err(WriteError::Path)?;
+    let columns: Vec<Column<'_>> = resolved
+        .iter()
+        .zip(paths)
+        .map(|((field, array), path)| Column::new(field, array, path))
+        .collect::<Result<_, _>>()?;
     let before = connection.total_changes();
     for row in 0..batch.len() {
         for (index, column) in columns.iter().enumerate() {
@@ -119,16 +125,15 @@ enum Values<'b> {
 }
 
 impl<'b> Column<'b> {
-    fn new(resolved: &'b Resolved, path: &str) -> Result<Self, WriteError> {
-        let values = Self::values(resolved).ok_or_else(|| {
-            let found = resolved.field.data_type().clone();
+    fn new(field: &FieldRef, array: &'b ArrayRef, path: &str) -> Result<Self, WriteError> {
+        let values = Self::values(field, array).ok_or_else(|| {
+            let found = field.data_type().clone();
             WriteError::Unsupported { path: path.to_owned(), found }
         })?;
-        Ok(Self { values, nulls: resolved.nulls.as_ref() })
+        Ok(Self { values, nulls: array.nulls() })
     }
 
-    fn values(resolved: &'b Resolved) -> Option<Values<'b>> {
-        let array = &resolved.array;
+    fn values(field: &FieldRef, array: &'b ArrayRef) -> Option<Values<'b>> {
         macro_rules! integers {
             ($type:ty, $value:ident => $convert:expr) => {{
                 let array = array.as_primitive::<$type>();
@@ -151,7 +156,7 @@ impl<'b> Column<'b> {
             DataType::Float64 => Values::Float64(array.as_primitive()),
             DataType::Boolean => Values::Boolean(array.as_boolean()),
             DataType::Utf8 => Values::Text(array.as_string()),
-            DataType::Binary => match schema::decimal_scale(&resolved.field) {
+            DataType::Binary => match schema::decimal_scale(field) {
                 Some(scale) => {
                     let array = array.as_binary::<i32>();
                     Values::Decimal(Box::new(move |row| unscaled_to_text(array.value(row), scale)))

@@ -1,0 +1,5 @@
+//! The SQL connectors as components, against real SQLite databases.
+
+mod fixture;
+mod sink;
+mod source;
