@@ -32,7 +32,9 @@ impl StartJob {
         let (input, output) = (scratch.path("in.txt"), scratch.path("out.txt"));
         fs::write(&input, "line 0\n")?;
         let hub = Hub::at(scratch.path("data")).start().await?;
-        hub.rest().create("source", &json!({"connector.class": "FileStreamSource", "file": input, "topic": "t"})).await?;
+        hub.rest()
+            .create("source", &json!({"connector.class": "FileStreamSource", "file": input, "topic": "t"}))
+            .await?;
         hub.rest().create("sink", &json!({"connector.class": "FileStreamSink", "file": output, "topics": "t"})).await?;
         until_last_line(&output, "line 0").await?;
         let options = hub.options();
