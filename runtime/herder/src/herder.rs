@@ -438,6 +438,10 @@ impl Herder {
                 Ok(()) if existing == Existing::Refuse => {
                     return Err(HerderError::AlreadyExists { name: name.to_string() });
                 }
+                Ok(()) if shared.is_unchanged(&name, &config).await? => {
+                    let info = shared.of_connector(name.as_str(), |name, state| state.info(name)).await?;
+                    return Ok((info, false));
+                }
                 Ok(()) => true,
                 Err(HerderError::ConnectorNotFound { .. }) => false,
                 Err(error) => return Err(error),
@@ -465,6 +469,12 @@ impl Shared {
         let (answer, answered) = oneshot::channel();
         self.messages.send(Message::Call(Box::new(move |state| drop(answer.send(call(state))))));
         answered.await.map_err(|_| HerderError::Stopping)
+    }
+
+    /// Whether this config is already at work, and well: then nothing is to be restarted.
+    async fn is_unchanged(&self, name: &ConnectorName, config: &ConfigMap) -> Result<bool, HerderError> {
+        let config = config.clone();
+        self.of_connector(name.as_str(), move |_, state| state.config == config && state.is_well()).await
     }
 
     pub(crate) async fn of_connector<T: Send + 'static>(
