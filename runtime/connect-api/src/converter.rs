@@ -42,6 +42,7 @@ pub trait Converter: Send + Sync {
     ///
     /// # Errors
     /// When a row or the schema cannot be written in this format.
+    #[expect(clippy::wrong_self_convention, reason = "Kafka's name: Converter.fromConnectData")]
     fn from_connect_data(
         &self,
         topic: &str,
