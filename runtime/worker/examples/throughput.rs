@@ -51,9 +51,9 @@ impl PluginFactory for Native {
     async fn source_task(&self, _: TaskContext) -> Result<Box<dyn SourceTask>, ConnectError> {
         let line =
             |number: u64| format!("{number:010} {}", "GET /index.html HTTP/1.1 200 4711 ".repeat(3)[..88].to_owned());
-        let lines = StringArray::from((0..LINES_PER_POLL).map(line).collect::<Vec<_>>());
+        let lines = StringArray::from((0..LINES_PER_POLL.min(self.progress.total)).map(line).collect::<Vec<_>>());
         let field = Field::new("value", DataType::Utf8, false);
-        let batch = ConnectBatch::builder("lines", &field, Arc::new(lines)).timestamp_ms(1).build();
+        let batch = ConnectBatch::builder("lines", &field, Arc::new(lines)).build();
         let batch = batch.map_err(|error| ConnectError::fatal("bench", error.to_string()))?;
         Ok(Box::new(Lines { batch, given: 0, progress: Arc::clone(&self.progress) }))
     }
