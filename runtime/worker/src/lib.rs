@@ -19,6 +19,7 @@ mod clock;
 mod config;
 mod dead_letter;
 mod error_report;
+mod predicate;
 mod retry;
 mod sink_assignment;
 mod sink_batch;

@@ -263,9 +263,15 @@ impl WorkerSinkTask {
         if is_commit {
             fail_point::hit("sink.before_commit");
         }
-        let log = Arc::clone(self.journal.log());
-        let mut in_flight = self.producer.send(append, None, move || log.apply(&entries)).await?;
-        in_flight.durable().await?;
+        let entries = Arc::new(entries);
+        loop {
+            let (log, entries) = (Arc::clone(self.journal.log()), Arc::clone(&entries));
+            let mut in_flight = self.producer.send(&append, None, move || log.apply(&entries)).await?;
+            match in_flight.durable().await {
+                Ok(_) => break,
+                Err(error) => self.producer.wait_for_room(error).await?,
+            }
+        }
         if is_commit {
             fail_point::hit("sink.after_commit");
             self.metrics.offset_commit_completion.increment(1);

@@ -66,7 +66,7 @@ impl WorkerSinkTask {
         let factory = context.plugins.connector(&spec.class)?;
         // Fences an earlier run of this task before its plans and offsets are read.
         let producer = context.broker.producer(&parts.transactional_id()).await?;
-        let producer = TaskProducer::new(producer, parts.settling.clone());
+        let producer = parts.producer(producer);
         let (connector, version) = (&spec.id.connector, &factory.definition().version);
         let generation = spec.offsets_generation;
         let journal = PlanJournal::new(context.plans.clone(), connector, generation, &spec.connector_config, version);

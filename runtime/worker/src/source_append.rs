@@ -8,12 +8,12 @@ use crate::task_error::TaskError;
 use crate::topics::TopicCreator;
 use arrow_array::{Array, BinaryArray, Int64Array};
 use indexmap::IndexMap;
-use sluice_client::{Append, PartitionRecords, TopicDescription, TopicName};
+use sluice_client::{Append, AppendError, PartitionRecords, TopicDescription, TopicName};
 use sluice_connect_api::SourceOffsetPair;
 use sluice_data::headers::row_headers;
 use sluice_data::{ConnectorName, SourceOffset, SourcePartition};
 use sluice_protocol::{EncodeError, RecordBatchBuilder, partition_for_key};
-use sluice_storage::OffsetBackingStore;
+use sluice_storage::{OffsetBackingStore, TopicLogEntry};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -149,6 +149,9 @@ impl PendingAppend {
 
 /// An append on its way, and what is to be told when it is durable.
 pub(crate) struct SentAppend {
+    /// Kept until it is durable, so that it can be handed over again.
+    append: Append,
+    entries: Arc<Vec<TopicLogEntry>>,
     in_flight: InFlight,
     pub offsets: Vec<SourceOffsetPair>,
     pub records: u64,
@@ -210,24 +213,49 @@ impl Appends {
         if append.is_empty() {
             return Ok(());
         }
-        let held = self.budget.reserve(append.size_bytes());
-        let store = Arc::clone(&self.offsets);
         sluice_telemetry::fail_point::hit("source.before_append");
-        let in_flight = self.producer.send(append, Some(held), move || store.apply(&entries)).await?;
-        self.sent.push_back(SentAppend { in_flight, offsets, records: pending.records });
+        let entries = Arc::new(entries);
+        let in_flight = self.hand_over(&append, &entries).await?;
+        self.sent.push_back(SentAppend { append, entries, in_flight, offsets, records: pending.records });
         Ok(())
     }
 
-    /// Waits for the oldest append on its way; [`Appends::next_durable`] gives it out. Nothing is lost when this is
-    /// dropped before it answers.
+    async fn hand_over(&self, append: &Append, entries: &Arc<Vec<TopicLogEntry>>) -> Result<InFlight, AppendError> {
+        let held = self.budget.reserve(append.size_bytes());
+        let (store, entries) = (Arc::clone(&self.offsets), Arc::clone(entries));
+        self.producer.send(append, Some(held), move || store.apply(&entries)).await
+    }
+
+    /// Waits for the oldest append on its way; [`Appends::next_durable`] gives it out.
     ///
     /// # Errors
     /// It failed.
     pub async fn settle_oldest_later(&mut self) -> Result<(), TaskError> {
         let Some(oldest) = self.sent.front_mut() else { return Ok(()) };
-        oldest.in_flight.durable().await?;
-        sluice_telemetry::fail_point::hit("source.after_append");
-        self.durable.extend(self.sent.pop_front());
+        match oldest.in_flight.durable().await {
+            Ok(_) => {
+                sluice_telemetry::fail_point::hit("source.after_append");
+                self.durable.extend(self.sent.pop_front());
+                Ok(())
+            }
+            Err(error) => self.send_again(error).await,
+        }
+    }
+
+    /// All that failed, in their order, once the log has room again.
+    async fn send_again(&mut self, error: AppendError) -> Result<(), TaskError> {
+        // The log fails everything behind an append that failed, until all have been answered: none has overtaken it.
+        for sent in &mut self.sent {
+            sent.in_flight.answered().await;
+        }
+        self.producer.wait_for_room(error).await?;
+        for index in 0..self.sent.len() {
+            let SentAppend { append, entries, in_flight, .. } = &self.sent[index];
+            if in_flight.has_failed() {
+                let in_flight = self.hand_over(append, entries).await?;
+                self.sent[index].in_flight = in_flight;
+            }
+        }
         Ok(())
     }
 

@@ -1,6 +1,5 @@
 //! The source loop. Source: Kafka `AbstractWorkerSourceTask`, with KIP-618's atomicity by default.
 
-use crate::append::TaskProducer;
 use crate::error_report::{ErrorReporter, RecordError, Stage};
 use crate::retry::{RetryPolicy, jitter};
 use crate::source_append::{Appends, SentAppend};
@@ -52,7 +51,7 @@ impl WorkerSourceTask {
         let chain = TransformationChain::build(&settings, &context.plugins, clock.clone(), lifecycle).await?;
         // Fences an earlier run of this task before its offsets are read.
         let producer = context.broker.producer(&parts.transactional_id()).await?;
-        let producer = TaskProducer::new(producer, parts.settling.clone());
+        let producer = parts.producer(producer);
         let factory = context.plugins.connector(&parts.spec.class)?;
         let task = parts.lifecycle.abortable(factory.source_task(parts.context())).await?;
         let task = task.map_err(|source| parts.connector_error("start", source))?;
@@ -216,12 +215,10 @@ impl WorkerSourceTask {
             self.report(&errors)?;
         }
         self.appends.pending.add_offsets(offsets);
-        let mut in_flight = self.appends.in_flight();
-        if in_flight >= IN_FLIGHT_MAX && self.appends.pending.size_bytes() >= PENDING_BYTES_MAX {
+        while self.appends.in_flight() >= IN_FLIGHT_MAX && self.appends.pending.size_bytes() >= PENDING_BYTES_MAX {
             self.appends.settle_oldest_later().await?;
-            in_flight -= 1;
         }
-        if in_flight < IN_FLIGHT_MAX {
+        if self.appends.in_flight() < IN_FLIGHT_MAX {
             self.appends.send_pending().await?;
         }
         self.metrics.record_active.set(self.appends.records_in_flight() as f64);

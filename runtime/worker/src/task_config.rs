@@ -2,6 +2,7 @@
 //! `SinkConnectorConfig`, `SourceConnectorConfig`.
 
 use crate::config::{ConverterConfig, WorkerConfig};
+use crate::predicate::Predicate;
 use regex::Regex;
 use sluice_connect_api::ConfigMap;
 use std::collections::BTreeMap;
@@ -54,6 +55,9 @@ pub(crate) struct TransformationConfig {
     pub class: String,
     /// Without the `transforms.<alias>.` prefix.
     pub config: ConfigMap,
+    pub predicate: Option<Predicate>,
+    /// Apply it where the predicate does not hold.
+    pub negate: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -168,13 +172,23 @@ impl Keys<'_> {
                     .push(format!("Missing required configuration \"{prefix}type\" which has no default value."));
                 continue;
             };
-            if let Some(predicate) = config.remove("predicate") {
-                self.problem(&format!("{prefix}predicate"), &predicate, "predicates are not supported yet; remove it");
-            }
+            let negate = self.boolean(&format!("{prefix}negate"));
             config.remove("negate");
-            transformations.push(TransformationConfig { alias, class, config });
+            let predicate = config.remove("predicate").and_then(|predicate| self.predicate(&prefix, &predicate));
+            transformations.push(TransformationConfig { alias, class, config, predicate, negate });
         }
         transformations
+    }
+
+    fn predicate(&mut self, transformation: &str, alias: &str) -> Option<Predicate> {
+        let mut config = self.below(&format!("predicates.{alias}."));
+        if !self.list("predicates").iter().any(|listed| listed == alias) {
+            self.problem(&format!("{transformation}predicate"), alias, "no such predicate is listed in predicates");
+            return None;
+        }
+        let class = config.remove("type").unwrap_or_default();
+        let predicate = Predicate::parse(&class, &config);
+        predicate.map_err(|problem| self.problem(&format!("predicates.{alias}"), &class, &problem)).ok()
     }
 
     fn errors(&mut self) -> ErrorConfig {

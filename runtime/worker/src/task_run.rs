@@ -1,5 +1,6 @@
 //! One task from start to end: what it is given, its life cycle, and how its end is told.
 
+use crate::append::TaskProducer;
 use crate::sink_task::WorkerSinkTask;
 use crate::source_task::WorkerSourceTask;
 use crate::task_config::ConnectorSettings;
@@ -8,6 +9,7 @@ use crate::task_state::TaskSpec;
 use crate::worker::Shared;
 use futures_util::FutureExt;
 use parking_lot::Mutex;
+use sluice_client::Producer;
 use sluice_connect_api::connector::TaskRequests;
 use sluice_connect_api::{ConnectError, ConnectorKind, TaskContext};
 use sluice_storage::TargetState;
@@ -149,6 +151,11 @@ impl TaskParts {
             offsets: self.shared.context.offsets.reader(&self.spec.id.connector),
             requests: Arc::clone(&self.requests) as Arc<dyn TaskRequests>,
         }
+    }
+
+    pub fn producer(&self, producer: Box<dyn Producer>) -> TaskProducer {
+        let (clock, lifecycle) = (Arc::clone(&self.shared.context.clock), self.lifecycle.clone());
+        TaskProducer::new(producer, self.settling.clone(), clock, lifecycle)
     }
 
     /// One writer at a time: a later start of this task fences this one.

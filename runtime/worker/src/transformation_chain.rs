@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::error_report::{RecordError, Stage};
+use crate::predicate::Predicate;
 use crate::retry::{RetryPolicy, jitter};
 use crate::task_config::ConnectorSettings;
 use crate::task_error::TaskError;
@@ -20,6 +21,8 @@ pub(crate) struct TransformationChain {
 struct Link {
     class: Arc<str>,
     transformation: Box<dyn Transformation>,
+    predicate: Option<Predicate>,
+    negate: bool,
 }
 
 /// What came out of the chain.
@@ -42,7 +45,12 @@ impl TransformationChain {
         for transformation in &settings.transformations {
             let made = plugins.transformation(&transformation.class, &transformation.config).await;
             let made = made.map_err(|error| named(error, &transformation.alias))?;
-            links.push(Link { class: transformation.class.as_str().into(), transformation: made });
+            links.push(Link {
+                class: transformation.class.as_str().into(),
+                transformation: made,
+                predicate: transformation.predicate.clone(),
+                negate: transformation.negate,
+            });
         }
         let retry = RetryPolicy { timeout: settings.errors.retry_timeout, delay_max: settings.errors.retry_delay_max };
         Ok(Self { links, retry, clock, lifecycle })
@@ -60,17 +68,24 @@ impl TransformationChain {
     pub async fn apply(&mut self, batch: ConnectBatch) -> Result<Transformed, TaskError> {
         let mut transformed = Transformed { batches: vec![batch], errors: Vec::new() };
         for link in 0..self.links.len() {
-            let mut todo = std::mem::take(&mut transformed.batches);
+            let batches = std::mem::take(&mut transformed.batches);
+            // What the link passes by goes on as it is, in its place.
+            let mut todo: Vec<(ConnectBatch, bool)> =
+                batches.into_iter().flat_map(|batch| self.links[link].divide(batch)).collect();
             todo.reverse();
-            while let Some(part) = todo.pop() {
+            while let Some((part, applies)) = todo.pop() {
+                if !applies {
+                    transformed.batches.push(part);
+                    continue;
+                }
                 match self.apply_link(link, &part).await? {
                     Ok(batches) => transformed.batches.extend(batches.into_iter().filter(|batch| !batch.is_empty())),
                     Err(error) if part.len() == 1 => transformed.errors.push(self.record_error(link, &part, error)),
                     Err(_) => {
                         // The bad row is found by halves; the first half goes first.
                         let half = part.len() / 2;
-                        todo.push(part.slice(half, part.len() - half));
-                        todo.push(part.slice(0, half));
+                        todo.push((part.slice(half, part.len() - half), true));
+                        todo.push((part.slice(0, half), true));
                     }
                 }
             }
@@ -93,7 +108,7 @@ impl TransformationChain {
         let started = self.clock.monotonic();
         let mut attempt = 0;
         loop {
-            let Link { class, transformation } = &mut self.links[link];
+            let Link { class, transformation, .. } = &mut self.links[link];
             let error = match self.lifecycle.abortable(transformation.apply(batch)).await? {
                 Ok(batches) => return Ok(Ok(batches)),
                 Err(error) => error,
@@ -122,6 +137,15 @@ impl TransformationChain {
         let class = Arc::clone(&self.links[link].class);
         let (code, reason) = (error.details.code, error.details.message);
         RecordError { row_id: row.row_ids().value(0), stage: Stage::Transformation, class, code, reason }
+    }
+}
+
+impl Link {
+    /// Parts in order, each with whether this link applies to it.
+    fn divide(&self, batch: ConnectBatch) -> Vec<(ConnectBatch, bool)> {
+        let Some(predicate) = &self.predicate else { return vec![(batch, true)] };
+        let runs = predicate.runs(&batch, self.negate);
+        runs.into_iter().map(|run| (batch.slice(run.rows.start, run.rows.len()), run.applies)).collect()
     }
 }
 

@@ -1,7 +1,9 @@
 //! The two loops against the real embedded broker.
 
+mod backpressure;
 mod rotation;
 mod sink;
 mod source;
 #[path = "../support/mod.rs"]
 mod support;
+mod transformations;

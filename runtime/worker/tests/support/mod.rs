@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "two test binaries share this, and each uses its part")]
 
 pub mod clock;
+pub mod disk;
 pub mod sink;
 pub mod source;
+pub mod transformation;
 
 use parking_lot::Mutex;
 use sink::{RecordingSink, Target};
@@ -127,6 +129,7 @@ impl Hub {
         let (heard, counter, target) = (Arc::<Heard>::default(), Arc::<Counter>::default(), Arc::<Target>::default());
         let plugins = PluginRegistry::default();
         sluice_converters::register(&plugins);
+        transformation::register(&plugins);
         plugins.add_connector(Arc::new(CountingSource::new(Arc::clone(&counter))));
         plugins.add_connector(Arc::new(RecordingSink::new(Arc::clone(&target))));
         let worker = Worker::new(WorkerContext {
