@@ -38,7 +38,12 @@ fn target_folder(out: &Path) -> PathBuf {
 fn components(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
+    // Examples and hostile guests lie there too, under other names: they are for tests.
+    let is_connector = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("sluice-") && name.ends_with(".wasm")
+    };
+    paths.retain(is_connector);
     paths.sort();
     paths
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use sluice_bench::{Bar, Options, Report};
+use sluice_bench::{Bar, Options, Report, processor_nanoseconds};
 use sluice_capability::{Capability, Ceiling, Grants, GuestIdentity, GuestState, Named};
 use sluice_capability_file::FileCapability;
 use sluice_capability_file::bindings::sluice::file::files::{self, Host as _, HostReader as _, LineOptions};
@@ -63,22 +63,12 @@ struct Cost {
 impl Cost {
     /// One run; answers its processor time.
     async fn measure(&mut self, task: &mut dyn SourceTask, lines: u64) -> Result<f64> {
-        let before = cpu_nanoseconds()?;
+        let before = processor_nanoseconds()?;
         self.wall.push(nanoseconds(task, lines).await?);
-        let cpu = (cpu_nanoseconds()? - before) as f64 / lines as f64;
+        let cpu = (processor_nanoseconds()? - before) as f64 / lines as f64;
         self.cpu.push(cpu);
         Ok(cpu)
     }
-}
-
-/// Processor time of all threads of this process; none of them ends while a run lasts.
-fn cpu_nanoseconds() -> Result<u64> {
-    let mut total = 0;
-    for thread in std::fs::read_dir("/proc/self/task")? {
-        let schedstat = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-        total += schedstat.split(' ').next().context("schedstat has fields")?.parse::<u64>()?;
-    }
-    Ok(total)
 }
 
 async fn nanoseconds(task: &mut dyn SourceTask, lines: u64) -> Result<f64> {
