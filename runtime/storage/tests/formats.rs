@@ -123,7 +123,8 @@ async fn task_configs_count_only_with_their_commit() {
 async fn secrets_lie_sealed_in_the_log_and_open_with_the_key_file_only() {
     let folder = tempfile::tempdir().unwrap();
     let name = ConnectorName::new("c");
-    let config = map(&[("p", "geheim"), ("url", "http://u:geheim@h"), ("file", "/x"), ("odd", "sluice:sealed:v1:AAAA")]);
+    let config =
+        map(&[("p", "geheim"), ("url", "http://u:geheim@h"), ("file", "/x"), ("odd", "sluice:sealed:v1:AAAA")]);
     {
         let broker = open(folder.path());
         let store = configs(&broker, folder.path()).await;
@@ -165,10 +166,7 @@ async fn status_records_are_those_of_kafka_connect() {
     let expected = [
         ("status-connector-a-1", r#"{"state":"RUNNING","trace":null,"worker_id":"host:8083","generation":4}"#),
         ("status-task-a-1-0", r#"{"state":"FAILED","trace":"why","worker_id":"host:8083","generation":4}"#),
-        (
-            "status-topic-t:connector-a-1",
-            r#"{"topic":{"name":"t","connector":"a-1","task":0,"discoverTimestamp":5}}"#,
-        ),
+        ("status-topic-t:connector-a-1", r#"{"topic":{"name":"t","connector":"a-1","task":0,"discoverTimestamp":5}}"#),
     ];
     let expected: Vec<_> = expected.map(|(key, value)| (key.to_owned(), Some(value.to_owned()))).into();
     assert_eq!(records(&broker, STATUS_TOPIC).await, expected);
