@@ -5,6 +5,7 @@ use bytes::Bytes;
 use sluice_client::{Consumer, FetchError, FetchPartition, Fetched, FetchedPartition, TopicPartition};
 use sluice_log::{LogReadError, TopicId};
 use std::time::Duration;
+use tokio::runtime::RuntimeFlavor;
 use tokio::time::Instant;
 
 #[async_trait::async_trait]
@@ -20,8 +21,8 @@ impl Consumer for Inner {
             let found = partitions.iter().map(|wanted| self.look(wanted)).collect::<Vec<_>>();
             let ready = found.iter().any(|found| !matches!(found, Ok((_, false, _))));
             if ready || Instant::now() >= deadline {
-                let reads = partitions.iter().zip(found).map(|(wanted, found)| self.read(wanted, found));
-                return reads.collect();
+                let reads = || partitions.iter().zip(found).map(|(wanted, found)| self.read(wanted, found)).collect();
+                return off_the_worker(reads);
             }
             let _ = tokio::time::timeout_at(deadline, waiting.news()).await;
         }
@@ -39,6 +40,14 @@ impl Consumer for Inner {
         let (topic, _) = self.offsets(partition)?;
         let found = self.log.offset_for_time(topic, partition.partition, timestamp_ms);
         found.map_err(|error| fetch_error(error, partition))
+    }
+}
+
+/// A read may have to wait for the disk: the worker's other tasks go on elsewhere meanwhile.
+fn off_the_worker<T>(read: impl FnOnce() -> T) -> T {
+    match tokio::runtime::Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(read),
+        _ => read(),
     }
 }
 

@@ -21,8 +21,8 @@ use parking_lot::Mutex;
 use producer::{EmbeddedProducer, Fence};
 use sluice_client::{Admin, AppendError, Broker, Consumer, Producer};
 use sluice_log::{
-    Clock, DataDir, DirStorage, Durability, FailPoints, Log, LogOptions, LogParts, OpenError, PartitionInfo,
-    RecoveryReport, Storage, SystemClock, TopicId,
+    Clock, DamagedBlock, DataDir, DirStorage, Durability, FailPoints, Log, LogOptions, LogParts, OpenError,
+    PartitionInfo, RecoveryReport, Storage, SystemClock, TopicId,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -148,6 +148,20 @@ impl EmbeddedBroker {
     #[must_use]
     pub fn describe_partitions(&self, topic: &str) -> Option<Vec<PartitionInfo>> {
         self.inner.log.partitions(topic)
+    }
+
+    /// Why the log takes nothing any more (poisoned after a failed sync, or closed), for health checks.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.inner.log.failure().map(|error| error.to_string())
+    }
+
+    /// Reads every sealed log file and compares it with its checksums. Blocks.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`].
+    pub fn verify(&self) -> Result<Vec<DamagedBlock>, OpenError> {
+        self.inner.log.verify()
     }
 
     /// Bytes of all log files.

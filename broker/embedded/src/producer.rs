@@ -87,10 +87,14 @@ impl Producer for EmbeddedProducer {
         if *fenced {
             return Err(self.fenced());
         }
+        let unseen = self.chain.enter();
         self.inner.log.append(&parts, Some(&self.chain), done).map_err(|error| append_error(error, &names))?;
         drop(fenced);
         Ok(Acknowledgement::new(async move {
-            match answered.await {
+            let outcome = answered.await;
+            // Until here, whatever was sent behind a failed append fails too.
+            drop(unseen);
+            match outcome {
                 Ok(outcome) => outcome.map_err(|error| append_error(error, &names)),
                 Err(_) => Err(AppendError::Poisoned { reason: "the log's writer has stopped".into() }),
             }
@@ -135,6 +139,9 @@ pub(crate) fn append_error(error: LogAppendError, names: &[TopicPartition]) -> A
         LogAppendError::MissingKey { part } => {
             let reason = "a record without a key cannot be kept in a compacted topic".into();
             AppendError::CorruptRecord { partition: name(part), reason }
+        }
+        LogAppendError::AppendTooLarge { size_bytes, limit_bytes } => {
+            AppendError::RecordTooLarge { partition: name(0), size_bytes, limit_bytes }
         }
         LogAppendError::Unavailable { reason } => AppendError::Unavailable { reason },
         LogAppendError::Poisoned { reason } => AppendError::Poisoned { reason },

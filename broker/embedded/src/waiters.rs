@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
+type ByPartition = HashMap<(TopicId, i32), Vec<Arc<Notify>>>;
+
 #[derive(Default)]
 pub(crate) struct Waiters {
-    by_partition: Mutex<HashMap<(TopicId, i32), Vec<Arc<Notify>>>>,
+    by_partition: Mutex<ByPartition>,
 }
 
 impl Waiters {

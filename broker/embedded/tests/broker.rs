@@ -179,3 +179,47 @@ async fn a_recreated_topic_is_empty_and_has_another_id() {
     assert_ne!(first.id, second.id);
     assert_eq!(read_all(&broker, "a", 0).await.len(), 0);
 }
+
+#[tokio::test]
+async fn a_data_directory_in_use_or_of_a_newer_version_is_refused_untouched() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let broker = open(&dir);
+    let refused = EmbeddedBroker::open(EmbeddedConfig::new(dir.path())).map(drop).expect_err("it is in use");
+    assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
+    drop(broker);
+    let meta = dir.path().join("meta.properties");
+    let newer = std::fs::read_to_string(&meta).expect("written").replace("version=1", "version=9");
+    std::fs::write(&meta, &newer).expect("write");
+    let refused = EmbeddedBroker::open(EmbeddedConfig::new(dir.path())).map(drop).expect_err("it is newer");
+    assert!(refused.to_string().contains("newer version"), "{refused}");
+    assert_eq!(std::fs::read_to_string(&meta).expect("still there"), newer);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_producers_share_the_log_and_none_overtakes_itself() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let broker = open(&dir);
+    create(&broker, "a", 4).await;
+    let mut tasks = Vec::new();
+    for number in 0..4 {
+        let broker = broker.clone();
+        tasks.push(tokio::spawn(async move {
+            let producer = broker.producer(&format!("p{number}")).await.expect("a producer");
+            let mut acks = Vec::new();
+            for i in 0..200 {
+                let append = Append { records: vec![part("a", number, records(i, 1))], group_offsets: vec![] };
+                acks.push(producer.send(append).await.expect("sent"));
+            }
+            for (i, ack) in acks.into_iter().enumerate() {
+                assert_eq!(ack.await.expect("durable").base_offsets, [i as i64]);
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.expect("it ended well");
+    }
+    let expected: Vec<_> = (0..200).map(|i| format!("value-{i}")).collect();
+    for number in 0..4 {
+        assert_eq!(read_all(&broker, "a", number).await, expected);
+    }
+}

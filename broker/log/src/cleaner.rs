@@ -36,8 +36,8 @@ pub(crate) struct Job {
 pub(crate) enum CleanError {
     #[error("cannot write the cleaned file")]
     Io(#[from] io::Error),
-    #[error("cannot read what is to be cleaned")]
-    Read(#[from] LogReadError),
+    #[error("cannot read log file {file}")]
+    Read { file: u64, source: LogReadError },
     #[error("cannot compact a batch")]
     Batch(#[from] BatchError),
 }
@@ -125,7 +125,8 @@ fn each_block(
     let mut scratch = Vec::new();
     for run in &chunk.runs {
         let location = Location { file: chunk.file, run: *run };
-        for (block, payload) in read_run(files, partition, &location, &mut scratch)? {
+        let failed = |source| CleanError::Read { file: chunk.file, source };
+        for (block, payload) in read_run(files, partition, &location, &mut scratch).map_err(failed)? {
             each(&block, payload)?;
         }
     }

@@ -51,6 +51,11 @@ impl Default for LogOptions {
 /// Kafka's default `max.message.bytes`: 1 MiB and a batch's overhead.
 pub const MAX_MESSAGE_BYTES_DEFAULT: usize = 1_048_588;
 
+/// The largest `max.message.bytes`: a batch must fit one block with room to spare.
+const MAX_MESSAGE_BYTES_MAX: i64 = 256 << 20;
+/// A key or a value of a topic's settings.
+const SETTING_BYTES_MAX: usize = 4096;
+
 /// A topic's settings, parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TopicSettings {
@@ -102,6 +107,9 @@ impl TopicSettings {
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        if key.len().max(value.len()) > SETTING_BYTES_MAX {
+            return Err(format!("a topic setting has at most {SETTING_BYTES_MAX} bytes"));
+        }
         match key {
             "cleanup.policy" => {
                 let policies: Vec<&str> = value.split(',').map(str::trim).collect();
@@ -114,7 +122,10 @@ impl TopicSettings {
             "retention.ms" => self.retention_ms = Some(number(key, value, -1)?).filter(|ms| *ms >= 0),
             "retention.bytes" => self.retention_bytes = u64::try_from(number(key, value, -1i64)?).ok(),
             "max.message.bytes" => {
-                let bytes: i32 = number(key, value, 0)?;
+                let bytes: i64 = number(key, value, 0)?;
+                if bytes > MAX_MESSAGE_BYTES_MAX {
+                    return Err(format!("{key}={value} is above {MAX_MESSAGE_BYTES_MAX}"));
+                }
                 self.max_message_bytes = bytes as usize;
             }
             "delete.retention.ms" => self.delete_retention_ms = number(key, value, 0)?,
@@ -181,6 +192,9 @@ mod tests {
             assert!(error.contains(word), "{error}");
         }
         assert!(parse(&[("max.message.bytes", "-1")]).is_err());
+        assert!(parse(&[("max.message.bytes", "268435456")]).is_ok());
+        assert!(parse(&[("max.message.bytes", "268435457")]).is_err());
+        assert!(parse(&[("compression.type", &"x".repeat(4097))]).is_err());
         assert!(parse(&[("message.timestamp.type", "LogAppendTime")]).is_err());
     }
 

@@ -27,6 +27,8 @@ pub enum LogAppendError {
     Corrupt { part: usize, source: BatchError },
     #[error("part {part}: a record without a key cannot be kept in a compacted topic")]
     MissingKey { part: usize },
+    #[error("an append of {size_bytes} bytes is above the limit of {limit_bytes}; split it")]
+    AppendTooLarge { size_bytes: usize, limit_bytes: usize },
     /// Nothing landed; it may be tried again.
     #[error("the log cannot take records now: {reason}")]
     Unavailable { reason: String },

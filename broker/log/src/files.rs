@@ -1,7 +1,7 @@
 //! Which log files there are and how full they are.
 
 use crate::storage::{Storage, StorageFile};
-use crate::wal::{FileKind, OpenFiles};
+use crate::wal::{FileHeader, FileKind, OpenFiles};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io;
@@ -15,6 +15,12 @@ pub(crate) struct FileInfo {
     pub sealed: bool,
     /// Something in it cannot be read: it is never rewritten.
     pub damaged: bool,
+    pub header: FileHeader,
+    /// The last append in it, once it is sealed.
+    pub sequence: u64,
+    pub ends_with_mark: bool,
+    /// Its index stands beside it.
+    pub indexed: bool,
 }
 
 pub(crate) struct FileTable {
@@ -40,36 +46,41 @@ impl FileTable {
         table.last_number
     }
 
-    pub(crate) fn begin(&self, number: u64, file: Arc<dyn StorageFile>, size_bytes: u64) {
-        self.open.put(number, file);
-        self.table
-            .lock()
-            .files
-            .insert(number, FileInfo { kind: FileKind::Log, size_bytes, sealed: false, damaged: false });
+    pub(crate) fn begin(&self, header: FileHeader, file: Arc<dyn StorageFile>, size_bytes: u64) {
+        self.open.put(header.file, file);
+        let info = FileInfo {
+            kind: FileKind::Log,
+            size_bytes,
+            sealed: false,
+            damaged: false,
+            header,
+            sequence: header.sequence,
+            ends_with_mark: false,
+            indexed: false,
+        };
+        self.table.lock().files.insert(header.file, info);
     }
 
-    /// A file that is there already.
-    pub(crate) fn add_sealed(&self, number: u64, kind: FileKind, size_bytes: u64) {
+    /// A file that is there already, under its number.
+    pub(crate) fn add(&self, number: u64, info: FileInfo) {
         let mut table = self.table.lock();
         table.last_number = table.last_number.max(number);
-        table.files.insert(number, FileInfo { kind, size_bytes, sealed: true, damaged: false });
+        table.files.insert(number, info);
+    }
+
+    /// No other file gets this number.
+    pub(crate) fn pass_number(&self, number: u64) {
+        let mut table = self.table.lock();
+        table.last_number = table.last_number.max(number);
     }
 
     pub(crate) fn grow(&self, number: u64, bytes: u64) {
-        if let Some(info) = self.table.lock().files.get_mut(&number) {
-            info.size_bytes += bytes;
-        }
+        self.change(number, |info| info.size_bytes += bytes);
     }
 
-    pub(crate) fn seal(&self, number: u64) {
+    pub(crate) fn change(&self, number: u64, change: impl FnOnce(&mut FileInfo)) {
         if let Some(info) = self.table.lock().files.get_mut(&number) {
-            info.sealed = true;
-        }
-    }
-
-    pub(crate) fn mark_damaged(&self, number: u64) {
-        if let Some(info) = self.table.lock().files.get_mut(&number) {
-            info.damaged = true;
+            change(info);
         }
     }
 

@@ -10,12 +10,13 @@
 //! Only sealed files are touched. A partition with damage is left as it is.
 
 use crate::cleaner::{CleanError, CleanFile, Job, Latest};
-use crate::error::LogAppendError;
+use crate::error::{LogAppendError, LogReadError};
 use crate::fail::FailPoints;
 use crate::files::FileInfo;
 use crate::index::Chunk;
 use crate::log::Shared;
 use crate::queue::{Command, Done};
+use crate::sidecar::{self, sidecar_name};
 use crate::topics::{MetadataRecord, Partition, Topic};
 use crate::wal::{FileHeader, FileKind, file_name, temporary_name};
 use parking_lot::{Condvar, Mutex};
@@ -84,6 +85,7 @@ pub(crate) fn round(shared: &Shared) {
     retain(shared);
     clean(shared);
     remove_dead_files(shared);
+    sidecar::write_missing(shared);
 }
 
 // ---- retention
@@ -173,7 +175,7 @@ fn clean(shared: &Shared) {
 }
 
 /// Every partition, those of the metadata too, with its topic.
-fn partitions(shared: &Shared) -> Vec<(bool, f64, i64, Arc<Partition>)> {
+pub(crate) fn partitions(shared: &Shared) -> Vec<(bool, f64, i64, Arc<Partition>)> {
     let topics: Vec<Arc<Topic>> = shared.topics.read().iter().cloned().collect();
     let settings = |topic: &Topic| {
         let settings = &topic.settings;
@@ -211,7 +213,7 @@ fn compaction_jobs(shared: &Shared) -> Vec<Job> {
                 chunks.truncate(clean_count + covered);
                 jobs.push(Job { partition, chunks, latest });
             }
-            Err(error) => report(&partition, &error),
+            Err(error) => report(shared, &partition, &error),
         }
     }
     jobs
@@ -298,7 +300,7 @@ fn clean_file(shared: &Shared, jobs: &mut impl Iterator<Item = Job>) -> Result<(
             Ok(chunk) => done.push((job, chunk)),
             // What cannot be read stays where it is; the half-written file is thrown away with the rest of the round.
             Err(error) => {
-                report(&job.partition, &error);
+                report(shared, &job.partition, &error);
                 let _ = shared.storage.remove(&temporary);
                 return Err(error);
             }
@@ -309,18 +311,34 @@ fn clean_file(shared: &Shared, jobs: &mut impl Iterator<Item = Job>) -> Result<(
     shared.storage.rename(&temporary, &name)?;
     shared.storage.sync_dir()?;
     shared.fail_points.pass(FailPoints::CLEAN_AFTER_RENAME);
-    shared.files.add_sealed(number, FileKind::Cleaned, size_bytes);
+    let info = FileInfo {
+        kind: FileKind::Cleaned,
+        size_bytes,
+        sealed: true,
+        damaged: false,
+        header,
+        sequence: header.sequence,
+        ends_with_mark: false,
+        indexed: false,
+    };
+    shared.files.add(number, info);
     for (job, chunk) in done {
         let end_offset = chunk.end_offset;
         let mut state = job.partition.state.write();
-        if state.replace(&job.chunks, chunk) && job.latest.is_some() {
+        let compacted = job.latest.is_some();
+        if state.replace(&job.chunks, chunk) && compacted {
             state.cleaned_to = state.cleaned_to.max(end_offset);
         }
     }
     Ok(())
 }
 
-fn report(partition: &Partition, error: &CleanError) {
+fn report(shared: &Shared, partition: &Partition, error: &CleanError) {
+    if let CleanError::Read { file, source: LogReadError::Corrupt { .. } } = error {
+        // It is left as it is from now on, so that what is damaged stays there to be looked at.
+        shared.files.change(*file, |info| info.damaged = true);
+        shared.housekeeping.wake();
+    }
     let source = std::error::Error::source(error).map(ToString::to_string);
     tracing::warn!(topic = ?partition.topic, partition = partition.index, %error, source, "a partition cannot be cleaned");
 }
@@ -344,7 +362,10 @@ fn remove_dead_files(shared: &Shared) {
     let removed: io::Result<()> = dead.iter().try_for_each(|(number, kind)| {
         shared.storage.remove(&file_name(*number, *kind))?;
         shared.files.remove(*number);
-        Ok(())
+        match shared.storage.remove(&sidecar_name(*number)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     });
     if let Err(error) = removed.and_then(|()| shared.storage.sync_dir()) {
         tracing::warn!(%error, "files that hold nothing any more could not be removed");

@@ -9,9 +9,10 @@ use crate::index::Damage;
 use crate::prepare::prepare;
 use crate::queue::{AppendChain, Command, Done, Queue, TopicChange};
 use crate::read::{self, LogRead};
-use crate::recovery::RecoveryReport;
+use crate::recovery::{self, DamagedBlock, RecoveryReport};
 use crate::storage::Storage;
 use crate::topics::{Partition, Topic, TopicInfo, TopicTable};
+use crate::wal::file_name;
 use crate::writer::{Group, Writer};
 use crate::{TopicId, open};
 use bytes::Bytes;
@@ -21,6 +22,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+
+/// One append, all parts together: a position within a file has 32 bits.
+const APPEND_BYTES_MAX: usize = 1 << 30;
 
 /// Told by the writer's thread about each partition that has new durable records. It must not block.
 pub trait Observer: Send + Sync + 'static {
@@ -150,6 +154,10 @@ impl Log {
     /// # Errors
     /// Nothing of it will land: [`LogAppendError`]; `done` is then not called.
     pub fn append(&self, parts: &[LogPart], chain: Option<&AppendChain>, done: Done) -> Result<(), LogAppendError> {
+        let size_bytes = parts.iter().map(|part| part.records.len()).sum();
+        if size_bytes > APPEND_BYTES_MAX {
+            return Err(LogAppendError::AppendTooLarge { size_bytes, limit_bytes: APPEND_BYTES_MAX });
+        }
         let parts = {
             let topics = self.shared.topics.read();
             let find = |(number, part): (usize, &LogPart)| {
@@ -165,14 +173,7 @@ impl Log {
             .into_iter()
             .map(|(number, topic, partition, records)| prepare(&topic, &partition, number, records))
             .collect::<Result<Vec<_>, _>>()?;
-        if let Some(chain) = chain {
-            chain.enter();
-        }
-        self.shared.queue.push(Command::Append { parts, chain: chain.cloned(), done }).inspect_err(|_| {
-            if let Some(chain) = chain {
-                chain.leave(false);
-            }
-        })
+        self.shared.queue.push(Command::Append { parts, chain: chain.cloned(), done })
     }
 
     /// Reads whole batches from `offset`; at the high watermark there are none.
@@ -300,6 +301,29 @@ impl Log {
         Some(topic.partitions.iter().map(describe).collect())
     }
 
+    /// Reads every sealed file and compares all of it with its checksums.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] for a file that cannot be read.
+    pub fn verify(&self) -> Result<Vec<DamagedBlock>, OpenError> {
+        let mut damaged = Vec::new();
+        for (number, info) in self.shared.files.list().into_iter().filter(|(_, info)| info.sealed) {
+            let name = file_name(number, info.kind);
+            let failed = |source| OpenError::Io { action: "open", name: name.clone(), source };
+            let file = match self.shared.files.open(number) {
+                // Removed meanwhile.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                opened => opened.map_err(failed)?,
+            };
+            let found = recovery::scan(&*file, &name, number, info.header.sequence, false)?.damaged;
+            if !found.is_empty() {
+                self.shared.files.change(number, |info| info.damaged = true);
+            }
+            damaged.extend(found);
+        }
+        Ok(damaged)
+    }
+
     /// Closes the file that is being written and begins another with the next append.
     pub fn roll(&self) -> Result<(), LogAppendError> {
         let (answer, outcome) = mpsc::channel();
@@ -312,6 +336,12 @@ impl Log {
     /// this by itself unless it was opened without.
     pub fn housekeep(&self) {
         housekeeping::round(&self.shared);
+    }
+
+    /// Why the log takes nothing any more: it is poisoned or closed.
+    #[must_use]
+    pub fn failure(&self) -> Option<LogAppendError> {
+        self.shared.queue.closed()
     }
 
     /// Bytes of all log files.

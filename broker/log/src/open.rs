@@ -2,16 +2,17 @@
 
 use crate::block::{Block, COVER_COMPACTED, HEADER_BYTES, Kind};
 use crate::config::Durability;
-use crate::files::FileTable;
+use crate::files::{FileInfo, FileTable};
 use crate::index::{Chunk, Damage, PartitionState, Run};
 use crate::recovery::{self, RecoveryReport, Scan};
-use crate::storage::Storage;
+use crate::sidecar::{Cover, IndexedChunk, Sidecar, sidecar_name};
+use crate::storage::{Storage, StorageFile};
 use crate::topics::{METADATA_COPIES, METADATA_TOPIC, MetadataRecord, Partition, Topic, TopicInfo, TopicTable};
-use crate::wal::{FileKind, parse_file_name};
+use crate::wal::{FileHeader, FileKind, parse_file_name};
 use crate::writer::UNSYNCED_BYTES_MAX;
 use crate::{OpenError, TopicId, read};
 use sluice_protocol::{BATCH_OVERHEAD_BYTES, RecordBatchRef, batches};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -50,14 +51,59 @@ pub(crate) fn open(storage: &Arc<dyn Storage>, files: &FileTable) -> Result<Open
     assembly.finish(files)
 }
 
+/// The index beside a file, when it can be believed.
+fn read_sidecar(storage: &Arc<dyn Storage>, file: &dyn StorageFile, number: u64) -> Option<Sidecar> {
+    let index = storage.open(&sidecar_name(number)).ok()?;
+    let mut bytes = vec![0; usize::try_from(index.size().ok()?).ok()?];
+    let read = index.read_at(&mut bytes, 0).ok()?;
+    let sidecar = Sidecar::decode(&bytes[..read])?;
+    let header = sidecar.header.encode();
+    let mut first = vec![0; header.len()];
+    let same = file.read_at(&mut first, 0).ok()? == first.len() && first == header;
+    (same && sidecar.header.file == number && sidecar.size_bytes == file.size().ok()?).then_some(sidecar)
+}
+
+fn sidecar_info(kind: FileKind, sidecar: &Sidecar) -> FileInfo {
+    FileInfo {
+        kind,
+        size_bytes: sidecar.size_bytes,
+        sealed: true,
+        damaged: false,
+        header: sidecar.header,
+        sequence: sidecar.sequence,
+        ends_with_mark: sidecar.ends_with_mark,
+        indexed: true,
+    }
+}
+
+fn scan_info(number: u64, kind: FileKind, scan: &Scan) -> FileInfo {
+    let unknown =
+        FileHeader { file: number, epoch: 0, durability: Durability::Fsync, created_ms: 0, sequence: scan.sequence };
+    FileInfo {
+        kind,
+        size_bytes: scan.size_bytes,
+        sealed: true,
+        damaged: !scan.damaged.is_empty(),
+        header: scan.header.unwrap_or(unknown),
+        sequence: scan.sequence,
+        ends_with_mark: scan.ends_with_mark,
+        indexed: false,
+    }
+}
+
 fn list(storage: &Arc<dyn Storage>) -> Result<BTreeMap<u64, FileKind>, OpenError> {
     let failed = |source| OpenError::Io { action: "list", name: "the log directory".into(), source };
     let mut present = BTreeMap::new();
-    for name in storage.list().map_err(failed)? {
-        if name.ends_with(".tmp") {
+    let names: BTreeSet<String> = storage.list().map_err(failed)?.into_iter().collect();
+    for name in &names {
+        // An index without its file: the file's name was not synced before a crash.
+        let orphan = name.strip_suffix(".index").is_some_and(|stem| {
+            !["log", "clean"].iter().any(|extension| names.contains(&format!("{stem}.{extension}")))
+        });
+        if name.ends_with(".tmp") || orphan {
             let failed = |source| OpenError::Io { action: "remove", name: name.clone(), source };
-            storage.remove(&name).map_err(failed)?;
-        } else if let Some((number, kind)) = parse_file_name(&name) {
+            storage.remove(name).map_err(failed)?;
+        } else if let Some((number, kind)) = parse_file_name(name) {
             present.insert(number, kind);
         }
     }
@@ -79,29 +125,58 @@ impl Assembly {
             move |source| OpenError::Io { action, name, source }
         };
         let file = storage.open(&name).map_err(failed("open"))?;
+        files.pass_number(number);
+        if let Some(sidecar) = read_sidecar(storage, &*file, number) {
+            files.add(number, sidecar_info(kind, &sidecar));
+            self.add_sidecar(kind, sidecar);
+            return Ok(());
+        }
         let mut scan = recovery::scan(&*file, &name, number, self.sequence, is_tail)?;
         if let Some(torn) = &scan.torn {
             scan.size_bytes = torn.position;
             if torn.position == 0 {
                 storage.remove(&name).and_then(|()| storage.sync_dir()).map_err(failed("remove"))?;
             } else {
-                file.truncate(torn.position).and_then(|()| file.sync()).map_err(failed("cut"))?;
+                file.truncate(torn.position).map_err(failed("cut"))?;
             }
         }
-        files.add_sealed(number, kind, scan.size_bytes);
-        if scan.size_bytes == 0 {
-            files.remove(number);
+        if is_tail {
+            // A killed process may have written what it did not sync. It is about to be readable, so it must stay.
+            file.sync().and_then(|()| storage.sync_dir()).map_err(failed("sync"))?;
         }
-        if !scan.damaged.is_empty() {
-            files.mark_damaged(number);
+        if scan.size_bytes > 0 {
+            files.add(number, scan_info(number, kind, &scan));
         }
         self.add_scan(number, kind, scan);
         Ok(())
     }
 
+    fn add_sidecar(&mut self, kind: FileKind, sidecar: Sidecar) {
+        for IndexedChunk { topic, partition, cover, chunk } in sidecar.chunks {
+            let state = self.partitions.entry((topic, partition)).or_default();
+            match cover {
+                Cover::None => state.add_chunk(chunk),
+                Cover::Moved | Cover::Compacted => state.cover(chunk, cover == Cover::Compacted),
+            }
+        }
+        self.add_file_facts(kind, sidecar.sequence, sidecar.ends_with_mark, Some(sidecar.header));
+    }
+
+    fn add_file_facts(&mut self, kind: FileKind, sequence: u64, ends_with_mark: bool, header: Option<FileHeader>) {
+        if kind == FileKind::Log {
+            self.sequence = self.sequence.max(sequence);
+            self.ends_with_mark = ends_with_mark;
+            self.durability = header.map(|header| header.durability).or(self.durability);
+        }
+        self.epoch = self.epoch.max(header.map_or(0, |header| header.epoch));
+    }
+
     fn add_scan(&mut self, number: u64, kind: FileKind, scan: Scan) {
         for block in scan.blocks.iter().filter(|block| block.kind == Kind::Cover) {
-            self.partitions.entry((block.topic, block.partition)).or_default().cover(number, block);
+            let mut chunk = Chunk::new(number, block.base_offset);
+            chunk.end_offset = block.end_offset();
+            let state = self.partitions.entry((block.topic, block.partition)).or_default();
+            state.cover(chunk, block.part == COVER_COMPACTED);
         }
         for damaged in &scan.damaged {
             if let Some(lost) = &damaged.offsets {
@@ -121,14 +196,7 @@ impl Assembly {
             }
             state.add_block(number, block);
         }
-        if kind == FileKind::Log {
-            self.sequence = self.sequence.max(scan.sequence);
-            self.ends_with_mark = scan.ends_with_mark;
-            if let Some(header) = &scan.header {
-                self.durability = Some(header.durability);
-            }
-        }
-        self.epoch = self.epoch.max(scan.header.map_or(0, |header| header.epoch));
+        self.add_file_facts(kind, scan.sequence, scan.ends_with_mark, scan.header);
         self.report.torn.extend(scan.torn);
         self.report.damaged.extend(scan.damaged);
     }
@@ -238,16 +306,21 @@ impl PartitionState {
         }
     }
 
-    /// A cleaned file replaces what older files hold of this range.
-    fn cover(&mut self, file: u64, cover: &Block) {
-        let range = cover.base_offset..cover.end_offset();
+    /// A chunk of a cleaned file replaces what older files hold of its range.
+    fn cover(&mut self, chunk: Chunk, compacted: bool) {
+        let range = chunk.base_offset..chunk.end_offset;
         self.chunks.retain(|chunk| chunk.base_offset < range.start || chunk.end_offset > range.end);
         let at = self.chunks.partition_point(|chunk| chunk.base_offset < range.start);
-        let mut chunk = Chunk::new(file, range.start);
-        chunk.end_offset = range.end;
         self.chunks.insert(at, chunk);
-        if cover.part == COVER_COMPACTED {
+        if compacted {
             self.cleaned_to = self.cleaned_to.max(range.end);
+        }
+    }
+
+    fn add_chunk(&mut self, chunk: Chunk) {
+        // Otherwise a later file covers it: the cleaner was done, and this file not yet removed.
+        if chunk.base_offset >= self.chunks.back().map_or(0, |last| last.end_offset) {
+            self.chunks.push_back(chunk);
         }
     }
 
@@ -298,9 +371,13 @@ fn read_metadata(files: &FileTable, metadata: &Topic) -> Result<Vec<MetadataReco
         let mut offset = 0;
         while offset < end {
             // A damaged stretch ends a read; the other copy has what stood there.
-            let Ok(read) = read::read(files, copy, offset, 1 << 20) else {
-                offset = next_readable(copy, offset);
-                continue;
+            let read = match read::read(files, copy, offset, 1 << 20) {
+                Ok(read) => read,
+                Err(error) => {
+                    tracing::error!(%error, copy = copy.index, "a copy of the log's metadata is damaged");
+                    offset = next_readable(copy, offset);
+                    continue;
+                }
             };
             let mut next = end;
             for batch in batches(&read.records).flatten() {

@@ -75,24 +75,31 @@ impl Command {
     }
 }
 
-/// Appends that must not overtake each other: when one fails, those behind it fail too, until all that were under way
-/// have been answered. Without it a retried append would land behind its successor.
+/// Appends that must not overtake each other: when one fails, those handed over behind it fail too, until their owner
+/// has seen all outcomes. Without it an append that is tried again would land behind its successor.
 #[derive(Debug, Clone, Default)]
 pub struct AppendChain(Arc<Mutex<ChainState>>);
 
 #[derive(Debug, Default)]
 struct ChainState {
-    in_flight: usize,
+    unseen: usize,
     broken: bool,
 }
 
+/// An append whose outcome its owner has not seen. Dropping it says that it was seen, or that nobody will look.
+#[derive(Debug)]
+#[must_use = "dropping it at once says that the outcome was seen"]
+pub struct Unseen(AppendChain);
+
 impl AppendChain {
-    pub(crate) fn enter(&self) {
+    /// Before an append is handed over; kept until its outcome was seen.
+    pub fn enter(&self) -> Unseen {
         let mut state = self.0.lock();
-        if state.in_flight == 0 {
+        if state.unseen == 0 {
             state.broken = false;
         }
-        state.in_flight += 1;
+        state.unseen += 1;
+        Unseen(self.clone())
     }
 
     pub(crate) fn is_broken(&self) -> bool {
@@ -102,15 +109,15 @@ impl AppendChain {
     /// `done`, and the chain learns the outcome first.
     pub(crate) fn answering(self, done: Done) -> Done {
         Box::new(move |outcome| {
-            self.leave(outcome.is_ok());
+            self.0.lock().broken |= outcome.is_err();
             done(outcome);
         })
     }
+}
 
-    pub(crate) fn leave(&self, ok: bool) {
-        let mut state = self.0.lock();
-        state.in_flight -= 1;
-        state.broken |= !ok;
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        self.0.0.lock().unseen -= 1;
     }
 }
 

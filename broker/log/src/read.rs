@@ -87,7 +87,8 @@ fn collect(
         let read = file.read_at(&mut scratch, u64::from(location.run.position))?;
         scratch.truncate(read);
         match take_run(partition, location, &scratch, offset, bytes_max, &mut out) {
-            Ok(end) => next = end,
+            Ok(Some(end)) => next = end,
+            Ok(None) => break,
             // What stands before the damage is good; the next read begins at it and fails.
             Err(_) if !out.is_empty() => break,
             Err(error) => return Err(error),
@@ -96,7 +97,8 @@ fn collect(
     Ok(out)
 }
 
-/// Adds the batches of one run, from the one that holds `offset`. Returns the end offset of the last block taken.
+/// Adds the batches of one run, from the one that holds `offset`. Returns the end offset of the last block taken;
+/// `None`: the answer is full.
 fn take_run(
     partition: &Partition,
     location: &Location,
@@ -104,15 +106,16 @@ fn take_run(
     offset: i64,
     bytes_max: usize,
     out: &mut Vec<u8>,
-) -> Result<i64, LogReadError> {
+) -> Result<Option<i64>, LogReadError> {
     let mut blocks = RunBlocks { partition, location, run, done: 0, expected: location.run.base_offset };
     while out.len() < bytes_max || out.is_empty() {
         let Some((block, payload)) = blocks.next_block(offset)? else { break };
-        if block.end_offset() > offset {
-            take_batches(&payload[..block.payload_len as usize], offset, bytes_max, out);
+        let payload = &payload[..block.payload_len as usize];
+        if block.end_offset() > offset && !take_batches(payload, offset, bytes_max, out) {
+            return Ok(None);
         }
     }
-    Ok(blocks.expected)
+    Ok(Some(blocks.expected))
 }
 
 /// All blocks of a run with their payloads, checked.
@@ -175,12 +178,14 @@ impl<'a> RunBlocks<'a> {
     }
 }
 
-fn take_batches(payload: &[u8], offset: i64, bytes_max: usize, out: &mut Vec<u8>) {
+/// `false`: the next batch does not fit any more, so nothing behind it may be taken either.
+fn take_batches(payload: &[u8], offset: i64, bytes_max: usize, out: &mut Vec<u8>) -> bool {
     // The checksum held, so these are the batches that were checked when they came in.
     for batch in batches(payload).flatten().filter(|batch| batch.last_offset() >= offset) {
         if !out.is_empty() && out.len() + batch.size_bytes() > bytes_max {
-            return;
+            return false;
         }
         out.extend_from_slice(batch.bytes());
     }
+    true
 }

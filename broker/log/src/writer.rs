@@ -1,16 +1,18 @@
 //! The one thread that writes: it takes what waits, writes it with one call, syncs once, publishes, answers.
 
+mod changes;
+mod tail;
+
+use crate::TopicId;
 use crate::block::{ALIGNMENT, Block, HEADER_BYTES, Kind};
 use crate::config::Durability;
 use crate::error::{LogAppendError, TopicError};
 use crate::fail::FailPoints;
 use crate::index::Run;
 use crate::log::Shared;
-use crate::queue::{Command, Done, PreparedPart, TopicChange, TopicDone};
+use crate::queue::{AppendChain, Command, Done, PreparedPart, TopicDone};
 use crate::storage::StorageFile;
-use crate::topics::{METADATA_COPIES, METADATA_TOPIC, MetadataRecord, Partition, Topic, TopicInfo};
-use crate::wal::{FileHeader, FileKind, file_name};
-use crate::{TopicId, prepare};
+use crate::topics::{Partition, Topic};
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::sync::Arc;
@@ -106,15 +108,16 @@ impl Writer {
     fn stage(&mut self, command: Command) -> io::Result<()> {
         match command {
             Command::Append { parts, chain, done } => {
+                let broken = chain.as_ref().is_some_and(AppendChain::is_broken);
                 let done = match chain {
-                    Some(chain) if chain.is_broken() => {
-                        return Ok(chain.answering(done)(Err(LogAppendError::Unavailable {
-                            reason: "an earlier append of this producer failed".into(),
-                        })));
-                    }
                     Some(chain) => chain.answering(done),
                     None => done,
                 };
+                if broken {
+                    let reason = "an earlier append of this producer failed".into();
+                    done(Err(LogAppendError::Unavailable { reason }));
+                    return Ok(());
+                }
                 self.stage_append(parts, done);
             }
             Command::Metadata { records, done } => {
@@ -210,95 +213,6 @@ impl Writer {
             size_bytes,
             max_timestamp: header.max_timestamp,
         }
-    }
-
-    fn stage_topic(&mut self, change: TopicChange, done: TopicDone) {
-        let name = match &change {
-            TopicChange::Create(info) => info.name.to_string(),
-            TopicChange::Delete(name) | TopicChange::CreatePartitions(name, _) | TopicChange::AlterConfig(name, _) => {
-                name.clone()
-            }
-        };
-        if self.group.changed_topics.contains(&name) {
-            self.commit_group();
-        }
-        let (topic, records, change) = match self.plan_change(change) {
-            Ok(plan) => plan,
-            Err(error) => return done(Err(error)),
-        };
-        let parts = self.metadata_parts(&records);
-        if let Err(error) = self.roll_if_due() {
-            let reason = self.unavailable(&error).to_string();
-            return done(Err(TopicError::Unavailable { reason }));
-        }
-        self.sequence += 1;
-        let blocks = parts.iter().map(|part| part.blocks.len() as u32).sum();
-        self.stage_blocks(&parts, blocks);
-        self.group.changed_topics.insert(name);
-        self.group.answers.push(Answer::Topic(done, topic, change));
-    }
-
-    /// What a change does to the table and which records say so.
-    fn plan_change(&self, change: TopicChange) -> Result<(Topic, Vec<MetadataRecord>, Change), TopicError> {
-        let topics = self.shared.topics.read();
-        let existing = |name: &str| topics.named(name).cloned().ok_or(TopicError::Unknown);
-        let put = |info: TopicInfo, kept: &[Arc<Partition>]| {
-            let record = MetadataRecord::Topic(info.clone());
-            let topic = Topic::new(info, kept).map_err(TopicError::Invalid)?;
-            Ok((topic, vec![record], Change::Put))
-        };
-        match change {
-            TopicChange::Create(info) if topics.named(&info.name).is_some() => Err(TopicError::Exists),
-            TopicChange::Create(info) => put(info, &[]),
-            TopicChange::CreatePartitions(name, partitions) => {
-                let topic = existing(&name)?;
-                if partitions <= topic.info.partitions {
-                    let has = topic.info.partitions;
-                    return Err(TopicError::Invalid(format!("it already has {has} partitions; ask for more")));
-                }
-                put(TopicInfo { partitions, ..topic.info.clone() }, &topic.partitions)
-            }
-            TopicChange::AlterConfig(name, changes) => {
-                let topic = existing(&name)?;
-                let mut info = topic.info.clone();
-                for (key, value) in changes {
-                    match value {
-                        Some(value) => info.config.insert(key, value),
-                        None => info.config.remove(&key),
-                    };
-                }
-                put(info, &topic.partitions)
-            }
-            TopicChange::Delete(name) => {
-                let topic = existing(&name)?;
-                let id = topic.info.id;
-                let mut records = vec![MetadataRecord::TopicDeleted(id)];
-                records.extend(
-                    (0..topic.info.partitions)
-                        .map(|partition| MetadataRecord::PartitionDeleted { topic: id, partition }),
-                );
-                let gone = Topic::new(topic.info.clone(), &topic.partitions).map_err(TopicError::Invalid)?;
-                Ok((gone, records, Change::Delete))
-            }
-        }
-    }
-
-    /// The same records for every copy of the metadata.
-    fn metadata_parts(&self, records: &[MetadataRecord]) -> Vec<PreparedPart> {
-        let mut builder = sluice_protocol::RecordBatchBuilder::new(1 << 20);
-        let now_ms = self.shared.clock.now_ms();
-        for record in records {
-            let (key, value) = record.encode();
-            builder.push(now_ms, Some(&key), value.as_deref()).expect("a metadata record is far below 1 MiB");
-        }
-        let bytes = builder.finish();
-        let metadata = &self.shared.metadata;
-        (0..METADATA_COPIES as usize)
-            .map(|copy| {
-                prepare::prepare(metadata, &metadata.partitions[copy], copy, bytes.clone())
-                    .expect("the builder writes valid batches with keys")
-            })
-            .collect()
     }
 
     // ---- committing
@@ -407,103 +321,6 @@ impl Writer {
                 Answer::Append(done, _) => done(Err(error.clone())),
                 Answer::Topic(done, ..) => done(Err(TopicError::Unavailable { reason: error.to_string() })),
             }
-        }
-    }
-
-    // ---- files
-
-    fn roll_if_due(&mut self) -> io::Result<()> {
-        let options = &self.shared.options;
-        let due = self.file.as_ref().is_some_and(|tail| {
-            tail.position + self.group.buffer.len() as u64 >= options.file_bytes
-                || tail.compacted_bytes + self.group.compacted_bytes >= options.compacted_file_bytes
-        });
-        if due {
-            self.commit_group();
-            if let Some(tail) = self.file.take() {
-                self.finish_file(&tail)?;
-            }
-        }
-        if self.file.is_none() { self.begin_file() } else { Ok(()) }
-    }
-
-    /// Everything in a file is durable before the next one exists.
-    fn finish_file(&mut self, tail: &Tail) -> io::Result<()> {
-        if let Err(error) = tail.file.sync() {
-            self.poison(&error);
-            return Err(error);
-        }
-        (self.durable, self.unsynced_bytes, self.mark_due) = (self.sequence, 0, false);
-        self.shared.files.seal(tail.number);
-        self.shared.housekeeping.wake();
-        Ok(())
-    }
-
-    fn begin_file(&mut self) -> io::Result<()> {
-        let shared = self.shared.clone();
-        let number = shared.files.next_number();
-        let header = FileHeader {
-            file: number,
-            epoch: self.shared.epoch,
-            durability: shared.options.durability,
-            created_ms: shared.clock.now_ms(),
-            sequence: self.sequence,
-        };
-        let bytes = header.encode();
-        let name = file_name(number, FileKind::Log);
-        let file = shared.storage.create(&name)?;
-        let begun = file.write_at(&bytes, 0).and_then(|()| shared.storage.sync_dir());
-        if let Err(error) = begun {
-            // Without its name on disk nothing may be acknowledged out of it.
-            let _ = shared.storage.remove(&name);
-            return Err(error);
-        }
-        shared.fail_points.pass(FailPoints::ROLL_AFTER_CREATE);
-        shared.files.begin(number, file.clone(), bytes.len() as u64);
-        self.file = Some(Tail { number, file, position: bytes.len() as u64, compacted_bytes: 0 });
-        Ok(())
-    }
-
-    /// Writes that everything before is durable, without a sync of its own.
-    fn write_mark(&mut self) {
-        self.mark_due = false;
-        let Some(tail) = self.file.as_mut() else { return };
-        let mark = Block {
-            kind: Kind::Mark,
-            payload_len: 0,
-            payload_crc: 0,
-            sequence: self.sequence + 1,
-            durable: self.durable,
-            file: tail.number,
-            position: tail.position as u32,
-            topic: METADATA_TOPIC,
-            partition: -1,
-            leader_epoch: self.shared.epoch as i32,
-            base_offset: 0,
-            span: 0,
-            part: 0,
-            parts: 1,
-            max_timestamp: 0,
-        };
-        // A mark that cannot be written is only a mark that is missing: the next append goes over it.
-        if tail.file.write_at(&mark.encode(), tail.position).is_ok() {
-            tail.position += HEADER_BYTES as u64;
-            self.sequence += 1;
-            self.written = self.sequence;
-        }
-    }
-
-    /// A clean shutdown: everything durable, and a last mark that says so.
-    fn close(&mut self) {
-        if matches!(self.shared.queue.closed(), Some(LogAppendError::Poisoned { .. })) || self.file.is_none() {
-            return;
-        }
-        let synced = self.sync().and_then(|()| {
-            self.write_mark();
-            self.file.as_ref().map_or(Ok(()), |tail| tail.file.sync())
-        });
-        if let Err(error) = synced {
-            self.poison(&error);
         }
     }
 

@@ -209,6 +209,38 @@ fn a_crash_during_recovery_is_recovered_from() {
 }
 
 #[test]
+fn what_a_start_made_readable_survives_the_next_crash() {
+    let disk = SimDisk::new();
+    run(&disk, 5, 8);
+    let mut states = 0;
+    for at in (40..disk.events()).step_by(11) {
+        // The process was killed, and the operating system kept everything that it had written.
+        let killed = disk.after_crash(at, || true);
+        let (log, _) = open(&killed);
+        let (served, _) = read(&log, topic(1), 0);
+        killed.note(0);
+        let acknowledged = served.len() + 1;
+        let parts = [LogPart { topic: topic(1), partition: 0, records: batch(0, &[("more".into(), None)]) }];
+        if append(&log, &parts).is_ok() {
+            killed.note(1);
+        }
+        drop(log);
+        states += each_crash(&killed, 2, |then, crashed| {
+            let notes = killed.notes_before(then);
+            if notes.is_empty() {
+                return;
+            }
+            let (log, report) = open(&crashed);
+            assert!(report.damaged.is_empty(), "{report:?}");
+            let (found, error) = read(&log, topic(1), 0);
+            assert!(error.is_none() && found.starts_with(&served), "{served:?} became {found:?}");
+            assert!(notes.len() < 2 || found.len() == acknowledged);
+        });
+    }
+    println!("{states} crash states after a restart");
+}
+
+#[test]
 fn without_fsync_the_same_check_finds_losses() {
     let disk = SimDisk::new();
     disk.set_faults(SimFaults { ignore_syncs: true, ..SimFaults::default() });

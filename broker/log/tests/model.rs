@@ -97,3 +97,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_read_that_is_full_leaves_nothing_out() {
+    let disk = SimDisk::new();
+    let (log, _) = open(&disk);
+    create(&log, 1, 1, &[]);
+    for value_bytes in [10, 2000, 10] {
+        let records = batch(0, &[("k".into(), Some("v".repeat(value_bytes)))]);
+        append(&log, &[LogPart { topic: topic(1), partition: 0, records }]).expect("appended");
+    }
+    let offsets: Vec<_> = read(&log, topic(1), 0).0.iter().map(|record| record.0).collect();
+    assert_eq!(offsets, [0, 1, 2]);
+}

@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 
 /// A sink connector: what it is, whether a config is right, and how its work is divided into tasks.
 ///
-/// Only [`Sink::check`] may use capabilities.
+/// Only [`Sink::check`] and [`Sink::task_configs`] may use capabilities.
 pub trait Sink: 'static {
     type Task: SinkTask;
 

@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 
 /// A source connector: what it is, whether a config is right, and how its work is divided into tasks.
 ///
-/// Only [`Source::check`] and [`Source::alter_offsets`] may use capabilities.
+/// Only [`Source::check`], [`Source::task_configs`] and [`Source::alter_offsets`] may use capabilities.
 pub trait Source: 'static {
     type Task: SourceTask;
 

@@ -95,13 +95,7 @@ fn warn_ignored(reply: &Reply) {
     }
 }
 
-async fn offsets(
-    client: &Client,
-    remote: &Remote,
-    path: &str,
-    alter: Option<&Path>,
-    reset: bool,
-) -> Result<(), Exit> {
+async fn offsets(client: &Client, remote: &Remote, path: &str, alter: Option<&Path>, reset: bool) -> Result<(), Exit> {
     if let Some(file) = alter {
         let wrong = |reason: String| Exit::Usage { message: format!("offsets file {}: {reason}", file.display()) };
         let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
@@ -177,9 +171,8 @@ fn config_table(json: &Value) -> Table {
 
 fn status_table(json: &Value) -> Table {
     let mut rows = table(&["part", "state", "worker", "reason"]);
-    let row = |part: String, state: &Value| {
-        [part, text(state, "state"), text(state, "worker_id"), text(state, "trace")]
-    };
+    let row =
+        |part: String, state: &Value| [part, text(state, "state"), text(state, "worker_id"), text(state, "trace")];
     rows.add_row(row(text(json, "name"), &json["connector"]));
     for task in items(&json["tasks"]) {
         rows.add_row(row(format!("task {}", text(task, "id")), task));

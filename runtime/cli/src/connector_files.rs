@@ -50,7 +50,11 @@ mod tests {
         let config = json!({ "name": "lines", "file": "/x" });
         let forms = [
             ("flat.json", config.to_string(), config.clone()),
-            ("request.json", json!({ "name": "lines", "config": { "file": "/x" } }).to_string(), json!({ "file": "/x" })),
+            (
+                "request.json",
+                json!({ "name": "lines", "config": { "file": "/x" } }).to_string(),
+                json!({ "file": "/x" }),
+            ),
             ("c.properties", "name=lines\nfile=/x\n".to_owned(), config),
         ];
         for (file, text, expected) in forms {

@@ -78,7 +78,8 @@ fn writable(folder: &Path) -> Result<String, String> {
 
 fn readable(folder: &Path) -> Result<String, String> {
     let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let is_component = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "wasm");
+    let is_component =
+        |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "wasm");
     let count = entries.flatten().filter(is_component).count();
     Ok(format!("{} with {count} component(s)", folder.display()))
 }

@@ -119,8 +119,14 @@ async fn install(file: &Path, folder: &Path) -> Result<(), Exit> {
     std::fs::copy(file, &unfinished).map_err(failed)?;
     std::fs::rename(&unfinished, folder.join(name)).map_err(failed)?;
     let definition = plugin.definition();
-    let wants = if definition.capabilities.is_empty() { "nothing".to_owned() } else { definition.capabilities.join(", ") };
-    println!("{} {} installed in {}; it may be granted: {wants}", definition.class, definition.version, folder.display());
+    let wants =
+        if definition.capabilities.is_empty() { "nothing".to_owned() } else { definition.capabilities.join(", ") };
+    println!(
+        "{} {} installed in {}; it may be granted: {wants}",
+        definition.class,
+        definition.version,
+        folder.display()
+    );
     println!("a hub uses it when its plugin.path names that folder");
     Ok(())
 }

@@ -53,7 +53,8 @@ impl Standalone {
 
         let offsets = TopicLogConfig::new(OFFSET_TOPIC, OFFSET_PARTITIONS);
         let offsets = OffsetBackingStore::open(&*broker, offsets).await.map_err(|error| failed(&error))?;
-        let plans = TopicLog::open(&*broker, TopicLogConfig::new(PLAN_TOPIC, 1)).await.map_err(|error| failed(&error))?;
+        let plans =
+            TopicLog::open(&*broker, TopicLogConfig::new(PLAN_TOPIC, 1)).await.map_err(|error| failed(&error))?;
         let configs = ConfigBackingStore::open(&*broker, secrets).await.map_err(|error| failed(&error))?;
         let statuses = StatusBackingStore::open(&*broker).await.map_err(|error| failed(&error))?;
         let offsets = Arc::new(offsets);
@@ -128,7 +129,9 @@ async fn watch_folders(config: &HubConfig, host: &Arc<PluginHost>, plugins: &Arc
                     tracing::warn!(file = %path.display(), error = chain(&error), "a plugin was refused");
                 }
             }
-            Err(error) => tracing::warn!(folder = %path.display(), error = chain(&error), "plugin.path cannot be listed"),
+            Err(error) => {
+                tracing::warn!(folder = %path.display(), error = chain(&error), "plugin.path cannot be listed")
+            }
         }
         watchers.spawn(folder.watch());
     }

@@ -28,7 +28,8 @@ pub fn run(options: &StartOptions) -> Result<(), Exit> {
     sluice_telemetry::init_tracing(&filter, config.log_format)
         .map_err(|error| Exit::Usage { message: error.to_string() })?;
     if let Ok(spec) = std::env::var("SLUICE_FAIL_POINT") {
-        fail_point::arm(&spec, fail_point::Action::Abort).map_err(|error| Exit::Usage { message: error.to_string() })?;
+        fail_point::arm(&spec, fail_point::Action::Abort)
+            .map_err(|error| Exit::Usage { message: error.to_string() })?;
         tracing::warn!(fail_point = spec, "this hub will end itself at a fail point");
     }
     if std::env::var("SLUICE_PLAN").is_ok_and(|mode| mode == "off") {

@@ -206,7 +206,9 @@ impl Keys {
 
     fn worker(&mut self) -> WorkerConfig {
         let mut worker = WorkerConfig::default();
-        for (key, converter) in [("key.converter", &mut worker.key_converter), ("value.converter", &mut worker.value_converter)] {
+        for (key, converter) in
+            [("key.converter", &mut worker.key_converter), ("value.converter", &mut worker.value_converter)]
+        {
             let config = self.below(&format!("{key}."));
             if let Some(class) = self.take(key) {
                 *converter = ConverterConfig { class, config };
@@ -240,7 +242,9 @@ impl Keys {
                 Some((name, setting)) => {
                     ceilings.entry(name.to_owned()).or_default().0.insert(setting.to_owned(), list(&text));
                 }
-                None => self.problems.push(format!("{key} must name a capability and a setting, like capabilities.file.roots")),
+                None => self
+                    .problems
+                    .push(format!("{key} must name a capability and a setting, like capabilities.file.roots")),
             }
         }
         ceilings
@@ -253,7 +257,9 @@ impl Keys {
         }
         let is_ignored = |key: &String| {
             IGNORED.iter().any(|known| key == known || (known.ends_with('.') && key.starts_with(known)))
-                || ["ssl.", "sasl.", "security.", "listeners.https.", "header.converter."].iter().any(|prefix| key.starts_with(prefix))
+                || ["ssl.", "sasl.", "security.", "listeners.https.", "header.converter."]
+                    .iter()
+                    .any(|prefix| key.starts_with(prefix))
         };
         let ignored: Vec<String> = self.pairs.keys().filter(|key| is_ignored(key)).cloned().collect();
         for key in &ignored {
@@ -263,7 +269,8 @@ impl Keys {
     }
 
     fn finish(mut self) -> Vec<String> {
-        let unknown = self.pairs.into_keys().map(|key| format!("{key} is no key of the worker; see sluice start --help"));
+        let unknown =
+            self.pairs.into_keys().map(|key| format!("{key} is no key of the worker; see sluice start --help"));
         self.problems.extend(unknown);
         self.problems
     }

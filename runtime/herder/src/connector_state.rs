@@ -143,6 +143,14 @@ impl ConnectorState {
         Some(ConnectorStatus { name: name.clone(), connector: self.shown(status), tasks, kind: self.kind })
     }
 
+    /// Nothing of it has failed or waits to be restarted.
+    pub(crate) fn is_well(&self) -> bool {
+        let is_well = |status: &Status| !matches!(status.state, State::Failed | State::Restarting);
+        self.problems.is_empty()
+            && self.status.as_ref().is_none_or(is_well)
+            && self.tasks.values().all(|task| is_well(&task.status))
+    }
+
     pub(crate) fn task_status(&self, index: u32) -> Option<StateInfo> {
         self.tasks.get(&index).map(|task| self.shown(&task.status))
     }

@@ -18,6 +18,7 @@ mod herder;
 mod job;
 mod listener;
 mod offsets;
+mod requests;
 mod restart;
 mod secret_keys;
 mod state_loop;

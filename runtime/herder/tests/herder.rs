@@ -122,6 +122,24 @@ async fn a_new_config_restarts_the_tasks_and_fewer_tasks_leave_no_status_behind(
 }
 
 #[tokio::test]
+async fn the_same_config_again_restarts_only_what_has_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    hub.create("c", &A_SOURCE).await;
+    hub.until_running("c", 1).await;
+    hub.herder.put_config("c", config(&A_SOURCE)).await.unwrap();
+    hub.herder.set_target_state("c", TargetState::Stopped).await.unwrap();
+    assert_eq!(hub.behaviour.starts.load(Ordering::SeqCst), 1);
+    hub.behaviour.tasks_fail.store(true, Ordering::SeqCst);
+    hub.herder.set_target_state("c", TargetState::Started).await.unwrap();
+    hub.until("c", |status| has_state(status, 0, State::Failed)).await;
+    hub.behaviour.tasks_fail.store(false, Ordering::SeqCst);
+    hub.herder.put_config("c", config(&A_SOURCE)).await.unwrap();
+    hub.until_running("c", 1).await;
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn a_deleted_connector_is_gone_and_can_be_created_anew_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;

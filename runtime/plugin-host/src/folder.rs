@@ -3,7 +3,7 @@
 use crate::error::LoadError;
 use crate::host::PluginHost;
 use crate::plugin::Plugin;
-use sluice_connect_api::PluginRegistry;
+use sluice_connect_api::{PluginFactory, PluginRegistry};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct PluginFolder {
     registry: Arc<PluginRegistry>,
     folder: PathBuf,
     files: BTreeMap<PathBuf, KnownFile>,
+    /// Connectors that were there before a file of this folder took their class; they come back when the file goes.
+    covered: BTreeMap<String, Arc<dyn PluginFactory>>,
 }
 
 struct KnownFile {
@@ -42,7 +44,7 @@ struct KnownFile {
 impl PluginFolder {
     #[must_use]
     pub fn new(host: Arc<PluginHost>, registry: Arc<PluginRegistry>, folder: PathBuf) -> Self {
-        Self { host, registry, folder, files: BTreeMap::new() }
+        Self { host, registry, folder, files: BTreeMap::new(), covered: BTreeMap::new() }
     }
 
     /// Loads what is new or changed, removes what is gone; running tasks keep the plugin they were made from. Answers the
@@ -97,16 +99,36 @@ impl PluginFolder {
         let class = &plugin.definition().class;
         tracing::info!(class, version = plugin.definition().version, file = %path.display(), "plugin removed");
         self.registry.remove(class);
+        if let Some(covered) = self.covered.get(class) {
+            self.registry.add_connector(Arc::clone(covered));
+        }
     }
 
     /// Under each class the newest version; the others of that class stay loaded.
-    fn register(&self) {
+    fn register(&mut self) {
         let mut plugins: Vec<&Arc<Plugin>> = self.files.values().filter_map(|known| known.plugin.as_ref()).collect();
         plugins.sort_by_key(|plugin| version_key(&plugin.definition().version));
         for plugin in plugins {
+            let class = &plugin.definition().class;
+            let before = self.registry.connector(class).ok().filter(|before| before.definition().class == *class);
+            let is_own = |before: &Arc<dyn PluginFactory>| self.own(class).any(|own| is_same(own, before));
+            if let Some(before) = before.filter(|before| !is_own(before)) {
+                self.covered.insert(class.clone(), before);
+            }
             plugin.register(&self.registry);
         }
     }
+
+    /// This folder's plugins of one class, of any version.
+    fn own<'a>(&'a self, class: &'a str) -> impl Iterator<Item = &'a Arc<Plugin>> {
+        let plugins = self.files.values().filter_map(|known| known.plugin.as_ref());
+        plugins.filter(move |plugin| plugin.definition().class == class)
+    }
+}
+
+/// Whether both are the same object.
+fn is_same(own: &Arc<Plugin>, other: &Arc<dyn PluginFactory>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(own), Arc::as_ptr(other))
 }
 
 fn stamp(path: &Path) -> (Option<SystemTime>, u64) {

@@ -100,11 +100,12 @@ async fn damaged_code_in_the_cache_is_compiled_again() {
     let mut damaged = fs::read(&code).unwrap();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
-    fs::write(&code, damaged).unwrap();
+    fs::write(&code, &damaged).unwrap();
 
     let plugin = new_host(folder.path(), short_limits()).load_bytes("hostile", bytes).await.unwrap();
     let mut task = open_source(&plugin, config(&[("mode", "good")]), Offsets::default()).await;
     assert_eq!(task.poll().await.unwrap().batches.len(), 1);
+    assert_ne!(fs::read(&code).unwrap(), damaged, "it was replaced");
 }
 
 #[tokio::test]
@@ -139,4 +140,24 @@ async fn plugins_come_and_go_with_their_files_while_tasks_run_on() {
     folder.refresh().await.unwrap();
     assert!(registry.connector("HostileExample").is_err());
     assert_eq!(task.poll().await.unwrap().batches.len(), 1, "the running task keeps its plugin");
+}
+
+#[tokio::test]
+async fn a_built_in_connector_comes_back_when_the_file_that_covered_it_goes() {
+    let host = TestHost::new();
+    let plugins = host.folder.path().join("plugins");
+    fs::create_dir(&plugins).unwrap();
+    let registry = Arc::new(PluginRegistry::default());
+    host.plugin("example-hostile").await.register(&registry);
+    let newer = patched("example-hostile", "Misbehaves as its mode says.", "Misbehaves as its file says.");
+    fs::write(plugins.join("hostile.wasm"), newer).unwrap();
+    let documentation = || registry.connector("HostileExample").unwrap().definition().documentation.clone();
+
+    let mut folder = PluginFolder::new(host.host.clone(), registry.clone(), plugins.clone());
+    assert!(folder.refresh().await.unwrap().is_empty());
+    assert_eq!(documentation(), "Misbehaves as its file says.");
+    folder.refresh().await.unwrap();
+    fs::remove_file(plugins.join("hostile.wasm")).unwrap();
+    folder.refresh().await.unwrap();
+    assert_eq!(documentation(), "Misbehaves as its mode says.");
 }

@@ -4,10 +4,14 @@
 //! builds them in release and runs them; `README.md` holds the claims and what was measured.
 
 mod options;
+mod processor;
 mod report;
+mod start_job;
 
 pub use options::Options;
+pub use processor::processor_nanoseconds;
 pub use report::{Bar, Report};
+pub use start_job::{StartJob, StartTimes};
 
 /// The middle of the values; of an even number, the mean of the two in the middle.
 pub fn median(values: &[f64]) -> f64 {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::rest::Rest;
-use crate::{binary, until};
+use crate::{binary, target_folder, until};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
@@ -190,6 +190,9 @@ impl HubOptions {
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.with_context(|| format!("cannot open {}", self.log.display()))?;
         let mut command = Command::new(binary()?);
+        // Compiled connectors are kept between tests, but beside the build: a folder of the hub itself is closed to connectors,
+        // and a user's own cache folder may hold what they read.
+        command.env("XDG_CACHE_HOME", target_folder()?.join("hub-cache"));
         command.arg("start").arg("--data-dir").arg(&self.data).args(["--rest-listen", &format!("127.0.0.1:{port}")]);
         command.args(&self.arguments).envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(copy(&log)?).stderr(copy(&log)?);

@@ -140,6 +140,20 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Connectors and tasks that do not run, with their reasons; empty when all do.
+    pub async fn troubles(&self, hub: &Hub) -> Result<String> {
+        let mut troubles = String::new();
+        for name in Self::NAMES {
+            let status = hub.rest().status(name).await?;
+            let tasks = status["tasks"].as_array().cloned().unwrap_or_default();
+            for it in tasks.iter().chain([&status["connector"]]).filter(|it| it["state"] != "RUNNING") {
+                let reason = it["trace"].as_str().unwrap_or("no reason given");
+                troubles.push_str(&format!("{name} is {}: {reason}\n", it["state"].as_str().unwrap_or_default()));
+            }
+        }
+        Ok(troubles)
+    }
+
     /// How much has arrived so far: footers and a COUNT, cheap enough to ask often.
     pub async fn arrived(&self) -> Result<Arrived> {
         let events_in_table = match self.table().await? {

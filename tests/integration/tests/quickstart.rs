@@ -1,6 +1,7 @@
 //! Kafka's own quickstart: the configs of its distribution, Java class names and relative paths unchanged.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +13,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 fn config(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/connectors").join(name)
+}
+
+/// As `echo … >>` does: writing the file anew would truncate it first, and a truncated file is rightly read from its start.
+fn append(path: &Path, text: &str) -> Result<()> {
+    Ok(fs::OpenOptions::new().append(true).open(path)?.write_all(text.as_bytes())?)
 }
 
 async fn until_file_holds(path: &Path, expected: &str) -> Result<()> {
@@ -30,7 +36,7 @@ async fn the_quickstart_of_kafka_runs_unchanged_from_the_command_line() -> Resul
     let hub = Hub::at(scratch.path("data")).folder(scratch.root());
     let hub = hub.argument(source.to_string_lossy()).argument(sink.to_string_lossy()).start().await?;
     until_file_holds(&scratch.path("test.sink.txt"), "foo\nbar\n").await?;
-    fs::write(scratch.path("test.txt"), "foo\nbar\nAnother line\n")?;
+    append(&scratch.path("test.txt"), "Another line\n")?;
     until_file_holds(&scratch.path("test.sink.txt"), "foo\nbar\nAnother line\n").await?;
     hub.rest().until_running("local-file-source", 1).await?;
     hub.rest().until_running("local-file-sink", 1).await
@@ -50,6 +56,6 @@ async fn the_same_configs_are_accepted_over_rest_and_survive_a_restart() -> Resu
     until_file_holds(&scratch.path("test.sink.txt"), "foo\nbar\n").await?;
     let hub = hub.kill_and_restart().await?;
     assert_eq!(hub.rest().connectors().await?.len(), 2);
-    fs::write(scratch.path("test.txt"), "foo\nbar\nAnother line\n")?;
+    append(&scratch.path("test.txt"), "Another line\n")?;
     until_file_holds(&scratch.path("test.sink.txt"), "foo\nbar\nAnother line\n").await
 }

@@ -56,7 +56,7 @@ pub fn run(workspace: &Workspace, names: &[String]) -> Result<()> {
 }
 
 fn fmt(workspace: &Workspace) -> Result<Vec<String>> {
-    let result = process::run(workspace.cargo().args(["fmt", "--all", "--check"]));
+    let result = process::run(workspace.cargo().args(["fmt", "--all", "--", "--check", "-l"]));
     Ok(result.err().map(|_| "run `cargo fmt --all`".to_owned()).into_iter().collect())
 }
 

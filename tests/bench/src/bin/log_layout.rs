@@ -4,11 +4,16 @@
 //! partition takes a million 100-byte records a second, fsynced, for at most 0.3 CPU-seconds.
 //!
 //! `log_layout [SECONDS [DIR]]`: each line runs for SECONDS (default 10) in a new folder below DIR.
+//! `log_layout commits COUNT [DIR]`: that many offset commits of 100 groups through the embedded broker, then how long
+//! a start takes after a kill and after an orderly end.
 
 use anyhow::{Context, Result};
+use sluice_client::{Append, Broker, GroupOffset, TopicPartition};
+use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
 use sluice_log::{DirStorage, FailPoints, Log, LogOptions, LogPart, LogParts, SystemClock, TopicId, TopicInfo};
 use sluice_protocol::RecordBatchBuilder;
 use std::fs::File;
+use std::io::BufRead;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -20,7 +25,17 @@ const GROUP_BYTES: usize = 1 << 20;
 const WAL_FILE_BYTES: u64 = 64 << 20;
 
 fn main() -> Result<()> {
-    let mut args = std::env::args().skip(1);
+    let mut args = std::env::args().skip(1).peekable();
+    let mode = args.next_if(|arg| arg.starts_with("commit"));
+    if let Some(mode) = mode {
+        let count = args.next().context("COUNT is missing")?;
+        let dir = args.next().unwrap_or_else(|| std::env::temp_dir().display().to_string());
+        let runtime = tokio::runtime::Runtime::new()?;
+        return match mode.as_str() {
+            "commit-into" => runtime.block_on(commit_into(count.parse().context("COUNT is a number")?, &dir)),
+            _ => runtime.block_on(restarts(&count, &dir)),
+        };
+    }
     let seconds = args.next().map_or(Ok(10), |text| text.parse()).context("SECONDS is a number")?;
     let dir = args.next().unwrap_or_else(|| std::env::temp_dir().display().to_string());
     let time = Duration::from_secs(seconds);
@@ -170,6 +185,54 @@ fn log(partitions: i32, time: Duration, dir: &str) -> Result<()> {
     log.roll()?;
     let elapsed = started.elapsed();
     line("the log, fsynced", partitions as usize, bytes, sent as f64 * RECORDS as f64, elapsed, cpu_seconds() - cpu);
+    Ok(())
+}
+
+async fn commit_into(count: u64, dir: &str) -> Result<()> {
+    let broker = EmbeddedBroker::open(EmbeddedConfig::new(dir))?;
+    let producer = broker.producer("bench").await?;
+    let started = Instant::now();
+    let mut under_way = std::collections::VecDeque::new();
+    for number in 0..count {
+        let group_offsets = vec![GroupOffset {
+            group: format!("group-{}", number % 100),
+            partition: TopicPartition::new("topic", (number / 100 % 10) as i32),
+            offset: number as i64,
+            metadata: String::new(),
+        }];
+        under_way.push_back(producer.send(Append { records: vec![], group_offsets }).await?);
+        if under_way.len() > 10_000 {
+            under_way.pop_front().context("just pushed")?.await?;
+        }
+    }
+    for acknowledgement in under_way {
+        acknowledgement.await?;
+    }
+    println!("{count} commits in {:.1} s, {} MiB on disk", started.elapsed().as_secs_f64(), broker.size_bytes() >> 20);
+    // Killed here by its parent.
+    std::future::pending().await
+}
+
+/// Has a child commit, kills it, and starts on what it left: after the kill, and again after an orderly end.
+async fn restarts(count: &str, dir: &str) -> Result<()> {
+    let dir = tempfile::tempdir_in(dir)?;
+    let mut child = std::process::Command::new(std::env::current_exe()?)
+        .args(["commit-into", count])
+        .arg(dir.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()?;
+    let mut told = String::new();
+    std::io::BufReader::new(child.stdout.take().context("it is piped")?).read_line(&mut told)?;
+    child.kill()?;
+    child.wait()?;
+    print!("{told}");
+    for what in ["after the kill", "after an orderly end"] {
+        let started = Instant::now();
+        let broker = EmbeddedBroker::open(EmbeddedConfig::new(dir.path()))?;
+        let opened = started.elapsed();
+        let groups = broker.admin().group_offsets("group-7").await?.len();
+        println!("restart {what}: {:.1} ms, {groups} offsets of one group", opened.as_secs_f64() * 1e3);
+    }
     Ok(())
 }
 

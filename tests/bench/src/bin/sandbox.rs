@@ -1,4 +1,5 @@
-//! Claim: reading a log file through the WebAssembly connector costs at most 5 % more than the same loop compiled natively.
+//! What the sandbox adds to reading a log file: the connector as a component, and the same loop compiled natively. The claim (5 % of the
+//! whole job, file to topic) is about `file-to-topic`; here only the polls run, so that the difference is not lost in it.
 //!
 //! Both poll the same file to its end and drop the batches. The native loop calls the same host functions as the guest, makes the same
 //! calls in the same order and the same offsets; only the sandbox is missing.
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use sluice_bench::{Bar, Options, Report};
+use sluice_bench::{Bar, Options, Report, processor_nanoseconds};
 use sluice_capability::{Capability, Ceiling, Grants, GuestIdentity, GuestState, Named};
 use sluice_capability_file::FileCapability;
 use sluice_capability_file::bindings::sluice::file::files::{self, Host as _, HostReader as _, LineOptions};
@@ -37,19 +38,19 @@ async fn main() -> Result<()> {
     let config = HostConfig { cache_dir: folder.path().join("cache"), limits: GuestLimits::default() };
     let host = PluginHost::new(config, vec![Box::new(capability())])?;
     let plugin = host.load_file(&component("sluice-source-file")?).await?;
-    let (mut sandboxed, mut native, mut ratios) = (Cost::default(), Cost::default(), Vec::new());
+    let (mut sandboxed, mut native, mut differences) = (Cost::default(), Cost::default(), Vec::new());
     for _ in 0..options.runs {
         let mut task = plugin.source_task(context(&file)).await?;
         let through_wasm = sandboxed.measure(&mut *task, lines).await?;
         let direct = native.measure(&mut NativeFileTask::new(&file)?, lines).await?;
-        ratios.push(through_wasm / direct);
+        differences.push(through_wasm - direct);
     }
     let mut report = Report::new("sandbox", options);
     report.row("through WebAssembly", "ns/line", &sandboxed.wall, Bar::None);
     report.row("native", "ns/line", &native.wall, Bar::None);
     report.row("through WebAssembly, processor", "ns/line", &sandboxed.cpu, Bar::None);
     report.row("native, processor", "ns/line", &native.cpu, Bar::None);
-    report.row("processor, WebAssembly / native", "", &ratios, Bar::AtMost(1.05));
+    report.row("processor, the difference", "ns/line", &differences, Bar::None);
     report.finish()
 }
 
@@ -63,22 +64,12 @@ struct Cost {
 impl Cost {
     /// One run; answers its processor time.
     async fn measure(&mut self, task: &mut dyn SourceTask, lines: u64) -> Result<f64> {
-        let before = cpu_nanoseconds()?;
+        let before = processor_nanoseconds()?;
         self.wall.push(nanoseconds(task, lines).await?);
-        let cpu = (cpu_nanoseconds()? - before) as f64 / lines as f64;
+        let cpu = (processor_nanoseconds()? - before) as f64 / lines as f64;
         self.cpu.push(cpu);
         Ok(cpu)
     }
-}
-
-/// Processor time of all threads of this process; none of them ends while a run lasts.
-fn cpu_nanoseconds() -> Result<u64> {
-    let mut total = 0;
-    for thread in std::fs::read_dir("/proc/self/task")? {
-        let schedstat = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-        total += schedstat.split(' ').next().context("schedstat has fields")?.parse::<u64>()?;
-    }
-    Ok(total)
 }
 
 async fn nanoseconds(task: &mut dyn SourceTask, lines: u64) -> Result<f64> {

@@ -65,6 +65,7 @@ async fn run(is_script: bool) -> Result<()> {
 }
 
 async fn feed_and_kill(mut hub: Hub, feed: &mut Feed, pipeline: &Pipeline, progress: &mut Progress) -> Result<Hub> {
+    let begin = Instant::now();
     let mut was_killed = false;
     let mut ticks = tokio::time::interval(TICK);
     while !(was_killed && feed.lines() == LINES && feed.events() == EVENTS) {
@@ -72,6 +73,9 @@ async fn feed_and_kill(mut hub: Hub, feed: &mut Feed, pipeline: &Pipeline, progr
         grow(feed).await?;
         progress.show(&hub, feed).await?;
         pipeline.refuse_failures(&hub).await?;
+        if begin.elapsed() > DELIVERY_LIMIT {
+            bail!("nothing arrived within {} s\n{}", DELIVERY_LIMIT.as_secs(), pipeline.troubles(&hub).await?);
+        }
         // Only when something has arrived everywhere: a kill before that would show nothing.
         let is_past_half = feed.lines() * 2 > LINES && feed.events() * 2 > EVENTS;
         if !was_killed && is_past_half && pipeline.arrived().await?.something_everywhere() {
@@ -101,7 +105,8 @@ async fn until_delivered(hub: &Hub, feed: &Feed, pipeline: &Pipeline, progress: 
         pipeline.refuse_failures(hub).await?;
         if begin.elapsed() > DELIVERY_LIMIT {
             let delivered = pipeline.delivered(feed).await?;
-            bail!("not everything arrived within {} s\n{delivered}", DELIVERY_LIMIT.as_secs());
+            let troubles = pipeline.troubles(hub).await?;
+            bail!("not everything arrived within {} s\n{delivered}\n{troubles}", DELIVERY_LIMIT.as_secs());
         }
         tokio::time::sleep(TICK).await;
     }
