@@ -82,6 +82,7 @@ proptest! {
                     let (again, report) = open(&disk);
                     prop_assert!(report.damaged.is_empty());
                     log = again;
+                    #[expect(clippy::needless_range_loop, reason = "the partition is a number here, not an index only")]
                     for partition in 0..2 {
                         let end = log.offsets(topic(1), partition as i32).expect("known").1;
                         prop_assert!(end == next[partition] || (end > next[partition] && !report.torn.is_empty()));

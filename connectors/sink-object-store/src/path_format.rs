@@ -113,7 +113,7 @@ fn field(letter: char, width: usize, civil: &Civil) -> String {
         }
         'K' => (civil.hour % 12).into(),
         'h' => {
-            if civil.hour % 12 == 0 {
+            if civil.hour.is_multiple_of(12) {
                 12
             } else {
                 (civil.hour % 12).into()

@@ -283,10 +283,11 @@ fn check_columns(
         );
         Error::fatal("sql.nullable", message)
     };
-    if let Some(column) = incrementing {
-        if info(column)?.nullable && config.validate_non_null {
-            return Err(nullable(column));
-        }
+    if let Some(column) = incrementing
+        && info(column)?.nullable
+        && config.validate_non_null
+    {
+        return Err(nullable(column));
     }
     let mut all_nullable = !timestamps.is_empty();
     for column in timestamps {

@@ -35,9 +35,9 @@ pub(crate) fn with_task<T: 'static, R>(f: impl FnOnce(&mut T) -> Result<R>) -> R
 
 /// Drops the task after a last call.
 pub(crate) fn close_task<T: 'static>(f: impl FnOnce(&mut T)) {
-    if let Some(mut task) = TASK.take() {
-        if let Some(task) = task.downcast_mut::<T>() {
-            f(task);
-        }
+    if let Some(mut task) = TASK.take()
+        && let Some(task) = task.downcast_mut::<T>()
+    {
+        f(task);
     }
 }

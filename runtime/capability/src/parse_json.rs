@@ -24,10 +24,10 @@ pub fn parse_json(batch: &ConnectBatch, wanted: &Field) -> Result<ConnectBatch, 
         }
     };
     let wire = Arc::new(wire_field(wanted).with_nullable(wanted.is_nullable() || text.null_count() > 0));
-    let parsed = decode(&wire, text, 0..text.len()).or_else(|(row, error)| {
+    let parsed = decode(&wire, text, 0..text.len()).map_err(|(row, error)| {
         let row = row.or_else(|| first_refused(&wire, text)).unwrap_or(0);
         let id = batch.row_ids().value(row);
-        Err(CapabilityError::rejected("batch.parse-json", format!("row:{id} does not fit the schema: {error}")))
+        CapabilityError::rejected("batch.parse-json", format!("row:{id} does not fit the schema: {error}"))
     })?;
     let target = wanted.clone().with_nullable(wire.is_nullable());
     let values = cast_column(&parsed, &wire, &target, TextAsBytes::Base64)?;

@@ -93,7 +93,7 @@ impl PluginHost {
     async fn load(&self, name: &str, bytes: &Bytes, source: ComponentSource) -> Result<Arc<Plugin>, LoadError> {
         check_format(name, bytes)?;
         let digest = sha256(bytes);
-        if let Some(plugin) = self.from_cache(name, &digest, &source) {
+        if let Some(plugin) = self.cached(name, &digest, &source) {
             return Ok(plugin);
         }
         let shared = self.shared.clone();
@@ -123,7 +123,7 @@ impl PluginHost {
     }
 
     /// The plugin from what the cache says of it; its code is read when it is first used.
-    fn from_cache(&self, name: &str, digest: &str, source: &ComponentSource) -> Option<Arc<Plugin>> {
+    fn cached(&self, name: &str, digest: &str, source: &ComponentSource) -> Option<Arc<Plugin>> {
         let entry = self.shared.cache.entry(digest)?;
         let abi = Some(AbiVersion::V0_1).filter(|abi| abi.name() == entry.abi)?;
         let kind = match entry.described["kind"].as_str()? {

@@ -40,6 +40,7 @@ impl Converters {
     }
 
     /// Every row is in the converted rows or in the errors.
+    #[expect(clippy::wrong_self_convention, reason = "Kafka's name: Converter.fromConnectData")]
     pub fn from_connect_data(&self, batch: ConnectBatch) -> (Vec<ConvertedRows>, Vec<RecordError>) {
         let (mut converted, mut errors) = (Vec::new(), Vec::new());
         let mut todo = vec![batch];

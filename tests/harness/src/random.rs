@@ -11,6 +11,7 @@ impl Random {
         Random { state: seed }
     }
 
+    #[expect(clippy::should_implement_trait, reason = "a stream of numbers without an end")]
     pub fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;

@@ -32,7 +32,7 @@ impl Sqlite {
     }
 
     /// One transaction with many rows of one statement.
-    pub async fn insert<'a>(&self, sql: &str, rows: impl IntoIterator<Item = Vec<String>>) -> Result<()> {
+    pub async fn insert(&self, sql: &str, rows: impl IntoIterator<Item = Vec<String>>) -> Result<()> {
         let mut transaction = self.pool.begin().await?;
         for row in rows {
             let mut query = sqlx::query(AssertSqlSafe(sql));

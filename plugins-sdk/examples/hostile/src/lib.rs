@@ -75,7 +75,7 @@ impl SourceTask for HostileTask {
             "escape" => {
                 file::open_read(&format!("{}/../../../../etc/passwd", self.config.string("path")?))?;
             }
-            "secret-probing" => return Ok(self.everything_it_sees()?),
+            "secret-probing" => return self.everything_it_sees(),
             "wrong-schema" => return self.wrong_schema(),
             "lengths-differ" => return lengths_differ(),
             "garbage-ipc" => {

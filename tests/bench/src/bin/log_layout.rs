@@ -162,7 +162,7 @@ fn log(partitions: i32, time: Duration, dir: &str) -> Result<()> {
         options: LogOptions::default(),
     })?;
     let id = TopicId([1; 16]);
-    let config = [("retention.bytes".to_owned(), (512 << 20 / partitions).to_string())].into();
+    let config = [("retention.bytes".to_owned(), ((512 << 20) / partitions).to_string())].into();
     let (done, created) = mpsc::channel();
     let info = TopicInfo { name: "bench".into(), id, partitions, config };
     log.create_topic(info, move |outcome| drop(done.send(outcome)));

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use sluice_bench::{Bar, Options, Report, StartJob};
-use sluice_client::{Append, Broker as _, Producer as _};
+use sluice_client::{Append, Broker as _};
 use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
 use sluice_harness::Scratch;
 use sluice_log::Durability;

@@ -157,7 +157,7 @@ async fn a_new_field_grows_the_table_when_that_is_allowed() {
     let ids = Int64Array::from(vec![2]);
     let emails = StringArray::from(vec!["a@b"]);
     let wider = keyed(&[(1, 2)], vec![("id", Arc::new(ids)), ("email", Arc::new(emails))]);
-    sink.put(&delivery(1, 1), &[wider.clone()]).await.unwrap();
+    sink.put(&delivery(1, 1), std::slice::from_ref(&wider)).await.unwrap();
     let mut database = fixture.database().await;
     assert_eq!(database.number("SELECT count(*) FROM people WHERE email = 'a@b' AND name IS NULL").await, 1);
 
