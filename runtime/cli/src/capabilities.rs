@@ -3,6 +3,7 @@
 use crate::worker_config::HubConfig;
 use sluice_capability::{Capability, Ceiling};
 use sluice_capability_file::FileCapability;
+use sluice_capability_http::HttpCapability;
 use sluice_capability_object_store::ObjectStoreCapability;
 use sluice_capability_sql::SqlCapability;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ pub fn capabilities(config: &HubConfig) -> Vec<Box<dyn Capability>> {
     vec![
         Box::new(FileCapability::new(&ceiling(config, "file"), forbidden.clone())),
         Box::new(ObjectStoreCapability::new(&ceiling(config, "object-store"), forbidden.clone())),
+        Box::new(HttpCapability::new(&ceiling(config, "http"))),
         Box::new(SqlCapability::new(&without(ceiling(config, "sql"), &forbidden))),
     ]
 }
