@@ -48,7 +48,9 @@ pub struct Target {
 
 impl Workspace {
     pub fn load() -> Result<Workspace> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
+        // As cargo says it now: clones that share a target folder may share this binary, built in another of them.
+        let own = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let manifest = Path::new(&own).join("../../Cargo.toml");
         let json = process::output(
             cargo().args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"]).arg(&manifest),
         )?;
