@@ -1,11 +1,11 @@
 //! Fetching, with a long poll that costs nothing while it waits.
 
 use crate::Inner;
+use crate::wire::off_the_worker;
 use bytes::Bytes;
 use sluice_client::{Consumer, FetchError, FetchPartition, Fetched, FetchedPartition, TopicPartition};
 use sluice_log::{LogReadError, TopicId};
 use std::time::Duration;
-use tokio::runtime::RuntimeFlavor;
 use tokio::time::Instant;
 
 #[async_trait::async_trait]
@@ -40,14 +40,6 @@ impl Consumer for Inner {
         let (topic, _) = self.offsets(partition)?;
         let found = self.log.offset_for_time(topic, partition.partition, timestamp_ms);
         found.map_err(|error| fetch_error(error, partition))
-    }
-}
-
-/// A read may have to wait for the disk: the worker's other tasks go on elsewhere meanwhile.
-fn off_the_worker<T>(read: impl FnOnce() -> T) -> T {
-    match tokio::runtime::Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => tokio::task::block_in_place(read),
-        _ => read(),
     }
 }
 

@@ -15,6 +15,7 @@ mod consumer;
 mod groups;
 mod producer;
 mod waiters;
+mod wire;
 
 use groups::Groups;
 use parking_lot::Mutex;
@@ -29,6 +30,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 use waiters::Waiters;
+use wire::ProducerIds;
+pub use wire::{News, PendingAppend, Produced};
 
 /// Where a topic's 16 random bytes come from.
 pub type Random = Arc<dyn Fn() -> [u8; 16] + Send + Sync>;
@@ -76,6 +79,7 @@ pub(crate) struct Inner {
     queue_bytes_max: usize,
     clock: Arc<dyn Clock>,
     random: Random,
+    producer_ids: tokio::sync::Mutex<ProducerIds>,
     report: RecoveryReport,
     _data_dir: Option<DataDir>,
 }
@@ -132,6 +136,8 @@ impl EmbeddedBroker {
                 queue_bytes_max: config.queue_bytes_max,
                 clock: config.clock,
                 random: config.random,
+                // What an earlier process reserved and did not give out is left unused.
+                producer_ids: tokio::sync::Mutex::default(),
                 report,
                 _data_dir: data_dir,
             }),

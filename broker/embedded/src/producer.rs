@@ -120,7 +120,8 @@ fn resolve(inner: &Inner, append: &Append) -> Result<Vec<LogPart>, AppendError> 
             let partition = || TopicPartition { topic: part.topic.clone(), partition: part.partition };
             let topic = inner.log.topic_id(&part.topic);
             let topic = topic.ok_or_else(|| AppendError::UnknownTopicOrPartition { partition: partition() })?;
-            Ok(LogPart { topic, partition: part.partition, records: part.records.clone() })
+            let (records, _) = inner.stamp(topic, part.records.clone());
+            Ok(LogPart { topic, partition: part.partition, records })
         })
         .collect()
 }
@@ -139,6 +140,9 @@ pub(crate) fn append_error(error: LogAppendError, names: &[TopicPartition]) -> A
         LogAppendError::MissingKey { part } => {
             let reason = "a record without a key cannot be kept in a compacted topic".into();
             AppendError::CorruptRecord { partition: name(part), reason }
+        }
+        error @ (LogAppendError::OutOfOrderSequence { .. } | LogAppendError::ProducerEpochOver { .. }) => {
+            AppendError::CorruptRecord { partition: name(0), reason: error.to_string() }
         }
         LogAppendError::AppendTooLarge { size_bytes, limit_bytes } => {
             AppendError::RecordTooLarge { partition: name(0), size_bytes, limit_bytes }

@@ -66,6 +66,7 @@ pub(crate) struct TopicSettings {
     pub max_message_bytes: usize,
     pub delete_retention_ms: i64,
     pub min_cleanable_dirty_ratio: f64,
+    pub append_time: bool,
 }
 
 /// Settings of Kafka's that are accepted and change nothing here: the log has no files of its own per topic.
@@ -100,6 +101,7 @@ impl TopicSettings {
             max_message_bytes: MAX_MESSAGE_BYTES_DEFAULT,
             delete_retention_ms: 24 * 3_600_000,
             min_cleanable_dirty_ratio: 0.5,
+            append_time: false,
         };
         let problems: Vec<String> =
             config.iter().filter_map(|(key, value)| settings.set(key, value.trim()).err()).collect();
@@ -136,8 +138,11 @@ impl TopicSettings {
                 }
                 self.min_cleanable_dirty_ratio = ratio;
             }
-            "message.timestamp.type" if value == "CreateTime" => {}
-            "message.timestamp.type" => return Err(format!("{key}={value} is not supported; use CreateTime")),
+            "message.timestamp.type" => match value {
+                "CreateTime" => self.append_time = false,
+                "LogAppendTime" => self.append_time = true,
+                _ => return Err(format!("{key}={value} is not CreateTime or LogAppendTime")),
+            },
             _ if WITHOUT_EFFECT.contains(&key) => {}
             _ => return Err(format!("unknown topic setting {key}")),
         }
@@ -195,7 +200,8 @@ mod tests {
         assert!(parse(&[("max.message.bytes", "268435456")]).is_ok());
         assert!(parse(&[("max.message.bytes", "268435457")]).is_err());
         assert!(parse(&[("compression.type", &"x".repeat(4097))]).is_err());
-        assert!(parse(&[("message.timestamp.type", "LogAppendTime")]).is_err());
+        assert!(parse(&[("message.timestamp.type", "LogAppendTime")]).expect("known").append_time);
+        assert!(parse(&[("message.timestamp.type", "Sometime")]).is_err());
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub enum LogAppendError {
     Corrupt { part: usize, source: BatchError },
     #[error("part {part}: a record without a key cannot be kept in a compacted topic")]
     MissingKey { part: usize },
+    #[error("part {part}: producer {producer_id} sent sequence {found}, but {expected} comes next")]
+    OutOfOrderSequence { part: usize, producer_id: i64, expected: i32, found: i32 },
+    #[error("part {part}: epoch {epoch} of producer {producer_id} is over, the current one is {current_epoch}")]
+    ProducerEpochOver { part: usize, producer_id: i64, epoch: i16, current_epoch: i16 },
     #[error("an append of {size_bytes} bytes is above the limit of {limit_bytes}; split it")]
     AppendTooLarge { size_bytes: usize, limit_bytes: usize },
     /// Nothing landed; it may be tried again.

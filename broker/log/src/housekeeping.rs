@@ -1,6 +1,6 @@
 //! Retention, compaction, and giving space back: one thread, beside the writer, in small rounds.
 //!
-//! A round, in this order:
+//! A round, in this order (before it, the producers' state is saved, since batches that say it may go):
 //! 1. retention: chunks of sealed files that are too old or too many are let go of. The new log start offset is durable
 //!    (a metadata record) before the index forgets them;
 //! 2. compaction of partitions of which enough is dirty, and rewriting of files that are mostly dead, into one cleaned
@@ -15,6 +15,7 @@ use crate::fail::FailPoints;
 use crate::files::FileInfo;
 use crate::index::Chunk;
 use crate::log::Shared;
+use crate::producers::{self, PartitionProducers, SNAPSHOT_NAME, SNAPSHOT_TEMPORARY_NAME};
 use crate::queue::{Command, Done};
 use crate::sidecar::{self, sidecar_name};
 use crate::topics::{MetadataRecord, Partition, Topic};
@@ -40,6 +41,8 @@ pub(crate) struct Housekeeping {
     changed: Condvar,
     /// One round at a time.
     round: Mutex<()>,
+    /// The last append that the saved state of the producers covers.
+    producers_saved: Mutex<Option<u64>>,
 }
 
 #[derive(Default)]
@@ -82,10 +85,60 @@ pub(crate) fn run(shared: &Shared, interval: Duration) {
 
 pub(crate) fn round(shared: &Shared) {
     let _one = shared.housekeeping.round.lock();
-    retain(shared);
-    clean(shared);
+    expire_producers(shared);
+    // Before the batches that say so are gone.
+    if write_producers(shared) {
+        retain(shared);
+        clean(shared);
+    }
     remove_dead_files(shared);
     sidecar::write_missing(shared);
+}
+
+// ---- producers
+
+fn expire_producers(shared: &Shared) {
+    let now_ms = shared.clock.now_ms();
+    for (.., partition) in partitions(shared) {
+        let any = partition.state.read().producers.values().any(|producer| producer.expired(now_ms));
+        if any {
+            partition.state.write().producers.retain(|_, producer| !producer.expired(now_ms));
+        }
+    }
+}
+
+/// Saves what is known of producers, unless nothing was appended since. `false`: it could not be saved.
+pub(crate) fn write_producers(shared: &Shared) -> bool {
+    let mut saved = shared.housekeeping.producers_saved.lock();
+    let durable = shared.durable.load(Ordering::Acquire);
+    if *saved == Some(durable) {
+        return true;
+    }
+    let each = |(.., partition): (bool, f64, i64, Arc<Partition>)| {
+        let state = partition.state.read();
+        let (end_offset, producers) = (state.high_watermark, state.producers.clone());
+        ((partition.topic, partition.index), PartitionProducers { end_offset, producers })
+    };
+    let all: Vec<_> = partitions(shared).into_iter().map(each).filter(|(_, entry)| entry.end_offset > 0).collect();
+    let bytes = producers::encode_snapshot(&all);
+    if let Err(error) = replace_file(shared, SNAPSHOT_TEMPORARY_NAME, SNAPSHOT_NAME, &bytes) {
+        tracing::warn!(%error, "the producers' state could not be saved; no space is given back until it can");
+        return false;
+    }
+    *saved = Some(durable);
+    true
+}
+
+fn replace_file(shared: &Shared, temporary: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+    match shared.storage.remove(temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = shared.storage.create(temporary)?;
+    file.write_at(bytes, 0)?;
+    file.sync()?;
+    shared.storage.rename(temporary, name)?;
+    shared.storage.sync_dir()
 }
 
 // ---- retention
@@ -97,11 +150,13 @@ fn retain(shared: &Shared) {
     let mut expired_unsealed = false;
     let mut records = Vec::new();
     let mut starts: Vec<(Arc<Partition>, i64)> = Vec::new();
+    let held = shared.starts.lock();
     for topic in topics.iter().filter(|topic| topic.settings.delete) {
         for partition in &topic.partitions {
             let (start, next_offset_min, unsealed) = retained_from(topic, partition, &files, now_ms);
             expired_unsealed |= unsealed;
-            if let Some(log_start_offset) = start {
+            if let Some(start) = start {
+                let log_start_offset = partition.ask_start(start);
                 records.push(MetadataRecord::Partition {
                     topic: partition.topic,
                     partition: partition.index,
@@ -112,14 +167,29 @@ fn retain(shared: &Shared) {
             }
         }
     }
+    let moved = (!records.is_empty()).then(|| hand_over(shared, |done| Command::Metadata { records, done }));
+    drop(held);
     if expired_unsealed {
         let _ = ask(shared, |done| Command::Roll { done });
     }
-    if records.is_empty() || ask(shared, |done| Command::Metadata { records, done }).is_err() {
-        return;
+    if let Some(Ok(outcome)) = moved
+        && let Ok(Ok(_)) = outcome.recv()
+    {
+        starts.into_iter().for_each(|(partition, start)| partition.forget_below(start));
     }
-    for (partition, start) in starts {
-        let mut state = partition.state.write();
+}
+
+impl Partition {
+    /// The log start offset to record: never below one that was asked for before. [`Shared::starts`] is held until it
+    /// was handed over.
+    pub(crate) fn ask_start(&self, start: i64) -> i64 {
+        self.start_asked.fetch_max(start, Ordering::Relaxed).max(start)
+    }
+
+    /// Once the new log start offset is durable.
+    pub(crate) fn forget_below(&self, start: i64) {
+        let mut state = self.state.write();
+        let start = start.max(state.log_start_offset);
         state.log_start_offset = start;
         state.chunks.retain(|chunk| chunk.end_offset > start);
         state.damage.retain(|damage| damage.end_offset > start);
@@ -154,9 +224,15 @@ fn retained_from(
 
 /// Hands the writer a command and waits for its answer.
 fn ask(shared: &Shared, command: impl FnOnce(Done) -> Command) -> Result<(), LogAppendError> {
+    hand_over(shared, command)?.recv().unwrap_or(Err(LogAppendError::Closed)).map(drop)
+}
+
+type Outcome = mpsc::Receiver<Result<Vec<i64>, LogAppendError>>;
+
+fn hand_over(shared: &Shared, command: impl FnOnce(Done) -> Command) -> Result<Outcome, LogAppendError> {
     let (answer, outcome) = mpsc::channel();
     shared.queue.push(command(Box::new(move |outcome| drop(answer.send(outcome)))))?;
-    outcome.recv().unwrap_or(Err(LogAppendError::Closed)).map(drop)
+    Ok(outcome)
 }
 
 // ---- cleaning

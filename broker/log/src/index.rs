@@ -1,5 +1,6 @@
 //! What a partition knows of itself in memory: where its blocks lie, where it begins and ends.
 
+use crate::producers::Producers;
 use std::collections::VecDeque;
 
 /// Neighbouring blocks of one partition share an entry up to this size: the index is sparse where that saves anything.
@@ -70,6 +71,8 @@ pub(crate) struct PartitionState {
     pub damage: Vec<Damage>,
     /// Offsets below were compacted.
     pub cleaned_to: i64,
+    /// What the batches below the high watermark say of their producers.
+    pub producers: Producers,
 }
 
 /// A place to read from, copied out of the index so that no lock is held while reading.
@@ -111,6 +114,24 @@ impl PartitionState {
             covered_to = Some(chunk.end_offset);
         }
         (found, covered_to)
+    }
+
+    /// Bytes from `offset` to the end, counted up to about `bytes_max`.
+    pub(crate) fn bytes_from(&self, offset: i64, bytes_max: usize) -> usize {
+        let (locations, _) = self.locate(offset, bytes_max);
+        locations.iter().map(|location| location.run.size_bytes as usize).sum()
+    }
+
+    /// The run that holds the newest timestamp, if there are records.
+    pub(crate) fn locate_max_time(&self) -> Option<(i64, Location)> {
+        let runs = self.chunks.iter().flat_map(|chunk| chunk.runs.iter().map(|run| (chunk.file, *run)));
+        let mut newest: Option<(i64, Location)> = None;
+        for (file, run) in runs {
+            if newest.is_none_or(|(timestamp, _)| run.max_timestamp > timestamp) {
+                newest = Some((run.max_timestamp, Location { file, run }));
+            }
+        }
+        newest
     }
 
     /// Where to begin to look for a timestamp at or after `timestamp_ms`.

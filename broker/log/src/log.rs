@@ -11,7 +11,7 @@ use crate::queue::{AppendChain, Command, Done, Queue, TopicChange};
 use crate::read::{self, LogRead};
 use crate::recovery::{self, DamagedBlock, RecoveryReport};
 use crate::storage::Storage;
-use crate::topics::{Partition, Topic, TopicInfo, TopicTable};
+use crate::topics::{MetadataRecord, Partition, Topic, TopicInfo, TopicTable};
 use crate::wal::file_name;
 use crate::writer::{Group, Writer};
 use crate::{TopicId, open};
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use sluice_protocol::batches;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
@@ -59,6 +59,9 @@ pub(crate) struct Shared {
     pub epoch: u32,
     /// The last append known durable, for files that the cleaner writes.
     pub durable: AtomicU64,
+    /// Held while a new log start offset is worked out and handed over, so that it never moves back.
+    pub starts: Mutex<()>,
+    pub producer_ids: AtomicI64,
 }
 
 /// Records for one partition of an append.
@@ -68,6 +71,15 @@ pub struct LogPart {
     pub partition: i32,
     /// Whole record batches; offsets are assigned by the log.
     pub records: Bytes,
+}
+
+/// A topic, as each request needs to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicFacts {
+    pub partitions: i32,
+    /// Records carry the time of their append instead of their producer's.
+    pub append_time: bool,
+    pub max_message_bytes: usize,
 }
 
 /// A topic's partition in numbers.
@@ -94,7 +106,7 @@ impl Log {
     pub fn open(parts: LogParts) -> Result<(Self, RecoveryReport), OpenError> {
         let LogParts { storage, clock, fail_points, observer, options } = parts;
         let files = FileTable::new(storage.clone(), options.open_files_max);
-        let opened = open::open(&storage, &files)?;
+        let opened = open::open(&storage, &files, clock.now_ms())?;
         let queue = Queue::new(options.queue_bytes_max);
         let shared = Arc::new(Shared {
             storage,
@@ -109,6 +121,8 @@ impl Log {
             housekeeping: Housekeeping::default(),
             epoch: opened.epoch,
             durable: AtomicU64::new(opened.sequence),
+            starts: Mutex::default(),
+            producer_ids: AtomicI64::new(opened.producer_ids),
         });
         let writer = Writer {
             shared: shared.clone(),
@@ -194,6 +208,76 @@ impl Log {
         Ok((state.log_start_offset, state.high_watermark))
     }
 
+    /// Bytes that can be read from `offset` on, counted up to about `bytes_max`.
+    ///
+    /// # Errors
+    /// [`LogReadError::UnknownPartition`].
+    pub fn bytes_from(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        offset: i64,
+        bytes_max: usize,
+    ) -> Result<usize, LogReadError> {
+        Ok(self.partition(topic, partition)?.state.read().bytes_from(offset, bytes_max))
+    }
+
+    /// The newest timestamp and the offset of its record; `None`: there are no records.
+    ///
+    /// # Errors
+    /// [`LogReadError`].
+    pub fn max_timestamp(&self, topic: TopicId, partition: i32) -> Result<Option<(i64, i64)>, LogReadError> {
+        let handle = self.partition(topic, partition)?;
+        let (newest, start) = {
+            let state = handle.state.read();
+            (state.locate_max_time(), state.log_start_offset)
+        };
+        let Some((timestamp_ms, location)) = newest else { return Ok(None) };
+        let from = location.run.base_offset.max(start);
+        let read = read::read(&self.shared.files, &handle, from, location.run.size_bytes as usize)?;
+        let mut found = batches(&read.records).flatten();
+        Ok(found.find(|batch| batch.max_timestamp() == timestamp_ms).map(|batch| {
+            let mut records = batch.records().into_iter().flatten().flatten();
+            let record = records.find(|record| record.timestamp == timestamp_ms);
+            (timestamp_ms, record.map_or(batch.last_offset(), |record| record.offset))
+        }))
+    }
+
+    /// The largest leader epoch up to `leader_epoch` that records were written under, and the offset at which it ends.
+    /// Source: KIP-101.
+    ///
+    /// # Errors
+    /// [`LogReadError`].
+    pub fn end_offset_for_epoch(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        leader_epoch: i32,
+    ) -> Result<(i32, i64), LogReadError> {
+        let (start, end) = self.offsets(topic, partition)?;
+        let epoch_at = |offset| {
+            let read = self.read(topic, partition, offset, 1)?;
+            Ok::<_, LogReadError>(
+                batches(&read.records).flatten().next().map_or(self.leader_epoch(), |b| b.leader_epoch()),
+            )
+        };
+        if leader_epoch >= self.leader_epoch() {
+            return Ok((self.leader_epoch(), end));
+        }
+        // Epochs only grow with the offsets.
+        let (mut low, mut high, mut found) = (start, end, -1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let epoch = epoch_at(middle)?;
+            if epoch <= leader_epoch {
+                (low, found) = (middle + 1, epoch.max(found));
+            } else {
+                high = middle;
+            }
+        }
+        Ok((found, low))
+    }
+
     /// The first offset whose record has this timestamp or a later one.
     ///
     /// # Errors
@@ -204,6 +288,19 @@ impl Log {
         partition: i32,
         timestamp_ms: i64,
     ) -> Result<Option<i64>, LogReadError> {
+        Ok(self.offset_and_time(topic, partition, timestamp_ms)?.map(|(offset, _)| offset))
+    }
+
+    /// As [`Log::offset_for_time`], with that record's timestamp.
+    ///
+    /// # Errors
+    /// [`LogReadError`].
+    pub fn offset_and_time(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        timestamp_ms: i64,
+    ) -> Result<Option<(i64, i64)>, LogReadError> {
         let handle = self.partition(topic, partition)?;
         let Some(mut offset) = handle.state.read().locate_time(timestamp_ms) else { return Ok(None) };
         loop {
@@ -216,13 +313,73 @@ impl Log {
                 if batch.max_timestamp() < timestamp_ms {
                     continue;
                 }
-                let Ok(mut records) = batch.records() else { return Ok(Some(batch.base_offset())) };
+                let Ok(mut records) = batch.records() else {
+                    return Ok(Some((batch.base_offset(), batch.base_timestamp())));
+                };
                 if let Some(Ok(record)) =
                     records.find(|record| record.as_ref().map_or(true, |record| record.timestamp >= timestamp_ms))
                 {
-                    return Ok(Some(record.offset));
+                    return Ok(Some((record.offset, record.timestamp)));
                 }
             }
+        }
+    }
+
+    /// Moves the log start offset up to `before` (-1: the high watermark); `done` learns the new one once it is durable.
+    /// Source: KIP-107.
+    ///
+    /// # Errors
+    /// [`LogReadError::UnknownPartition`], [`LogReadError::OutOfRange`]; `done` is then not called.
+    pub fn delete_records(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        before: i64,
+        done: impl FnOnce(Result<i64, LogAppendError>) + Send + 'static,
+    ) -> Result<(), LogReadError> {
+        let handle = self.partition(topic, partition)?;
+        let _held = self.shared.starts.lock();
+        let (log_start_offset, high_watermark) = self.offsets(topic, partition)?;
+        let before = if before == -1 { high_watermark } else { before };
+        if !(0..=high_watermark).contains(&before) {
+            return Err(LogReadError::OutOfRange { offset: before, log_start_offset, high_watermark });
+        }
+        let start = handle.ask_start(before);
+        let (log_start_offset, next_offset_min) = (start, high_watermark);
+        let records = vec![MetadataRecord::Partition { topic, partition, log_start_offset, next_offset_min }];
+        let shared = self.shared.clone();
+        let done: Done = Box::new(move |outcome| {
+            let outcome = outcome.map(|_| {
+                handle.forget_below(start);
+                shared.housekeeping.wake();
+                start
+            });
+            done(outcome);
+        });
+        if let Err((error, command)) = self.shared.queue.offer(Command::Metadata { records, done }) {
+            command.refuse(&error);
+        }
+        Ok(())
+    }
+
+    /// Producer ids below this one may have been given out.
+    #[must_use]
+    pub fn producer_ids_reserved(&self) -> i64 {
+        self.shared.producer_ids.load(Ordering::Acquire)
+    }
+
+    /// Reserves the producer ids below `to`; `done` is called once that is durable.
+    pub fn reserve_producer_ids(&self, to: i64, done: impl FnOnce(Result<(), LogAppendError>) + Send + 'static) {
+        let shared = self.shared.clone();
+        let done: Done = Box::new(move |outcome| {
+            if outcome.is_ok() {
+                shared.producer_ids.fetch_max(to, Ordering::AcqRel);
+            }
+            done(outcome.map(drop));
+        });
+        let command = Command::Metadata { records: vec![MetadataRecord::ProducerIds { reserved_to: to }], done };
+        if let Err((error, command)) = self.shared.queue.offer(command) {
+            command.refuse(&error);
         }
     }
 
@@ -282,6 +439,27 @@ impl Log {
     #[must_use]
     pub fn topic(&self, name: &str) -> Option<TopicInfo> {
         self.shared.topics.read().named(name).map(|topic| topic.info.clone())
+    }
+
+    /// What a server asks for with each request; `None`: there is no such topic.
+    #[must_use]
+    pub fn facts(&self, topic: TopicId) -> Option<TopicFacts> {
+        self.shared.topics.read().by_id(topic).map(|topic| TopicFacts {
+            partitions: topic.info.partitions,
+            append_time: topic.settings.append_time,
+            max_message_bytes: topic.settings.max_message_bytes,
+        })
+    }
+
+    #[must_use]
+    pub fn topic_by_id(&self, topic: TopicId) -> Option<TopicInfo> {
+        self.shared.topics.read().by_id(topic).map(|topic| topic.info.clone())
+    }
+
+    /// The epoch of every leader here: raised by each recovery that may have lost records.
+    #[must_use]
+    pub fn leader_epoch(&self) -> i32 {
+        self.shared.epoch as i32
     }
 
     /// Every partition's numbers; `None`: there is no such topic.
@@ -358,6 +536,7 @@ impl Log {
             // A panicking writer has poisoned the queue already.
             let _ = thread.join();
         }
+        housekeeping::write_producers(&self.shared);
     }
 
     fn partition(&self, topic: TopicId, partition: i32) -> Result<Arc<Partition>, LogReadError> {

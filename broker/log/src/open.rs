@@ -4,6 +4,7 @@ use crate::block::{Block, COVER_COMPACTED, HEADER_BYTES, Kind};
 use crate::config::Durability;
 use crate::files::{FileInfo, FileTable};
 use crate::index::{Chunk, Damage, PartitionState, Run};
+use crate::producers::Snapshot;
 use crate::recovery::{self, RecoveryReport, Scan};
 use crate::sidecar::{Cover, IndexedChunk, Sidecar, sidecar_name};
 use crate::storage::{Storage, StorageFile};
@@ -15,6 +16,8 @@ use sluice_protocol::{BATCH_OVERHEAD_BYTES, RecordBatchRef, batches};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+mod replay;
 
 /// A record takes at least this much of a file.
 const RECORD_BYTES_MIN: u64 = 7;
@@ -28,6 +31,8 @@ pub(crate) struct Opened {
     pub report: RecoveryReport,
     /// Partitions whose next offset was moved ahead: to be recorded before anything else.
     pub moved: Vec<MetadataRecord>,
+    /// Producer ids below may have been given out.
+    pub producer_ids: i64,
 }
 
 #[derive(Default)]
@@ -41,14 +46,15 @@ struct Assembly {
 }
 
 /// Reads every file, cuts a torn tail, and puts the index together.
-pub(crate) fn open(storage: &Arc<dyn Storage>, files: &FileTable) -> Result<Opened, OpenError> {
+pub(crate) fn open(storage: &Arc<dyn Storage>, files: &FileTable, now_ms: i64) -> Result<Opened, OpenError> {
     let present = list(storage)?;
     let tail = present.iter().filter(|(_, kind)| **kind == FileKind::Log).map(|(number, _)| *number).next_back();
     let mut assembly = Assembly { ends_with_mark: true, ..Assembly::default() };
     for (number, kind) in present {
         assembly.add_file(storage, files, number, kind, Some(number) == tail)?;
     }
-    assembly.finish(files)
+    let snapshot = replay::read_snapshot(storage);
+    assembly.finish(files, snapshot, now_ms)
 }
 
 /// The index beside a file, when it can be believed.
@@ -201,7 +207,7 @@ impl Assembly {
         self.report.damaged.extend(scan.damaged);
     }
 
-    fn finish(mut self, files: &FileTable) -> Result<Opened, OpenError> {
+    fn finish(mut self, files: &FileTable, snapshot: Snapshot, now_ms: i64) -> Result<Opened, OpenError> {
         let copies = (0..METADATA_COPIES).map(|copy| self.take_partition(METADATA_TOPIC, copy)).collect();
         let info =
             TopicInfo { name: "__log".into(), id: METADATA_TOPIC, partitions: METADATA_COPIES, config: compacted() };
@@ -212,6 +218,7 @@ impl Assembly {
         self.report.clean = !unclean;
         let mut topics = TopicTable::default();
         let mut bounds = HashMap::new();
+        let mut producer_ids = 0;
         for record in records {
             match record {
                 MetadataRecord::Topic(info) => {
@@ -229,6 +236,7 @@ impl Assembly {
                     bounds.insert((topic, partition), (log_start_offset, next_offset_min));
                 }
                 MetadataRecord::PartitionDeleted { topic, partition } => drop(bounds.remove(&(topic, partition))),
+                MetadataRecord::ProducerIds { reserved_to } => producer_ids = reserved_to.max(producer_ids),
             }
         }
         for topic in topics.iter() {
@@ -236,9 +244,10 @@ impl Assembly {
                 partition.set_bounds(bounds.get(&(partition.topic, partition.index)).copied());
             }
         }
+        replay::producers(files, &topics, snapshot, now_ms);
         let moved = if unclean || unsynced { self.move_next_offsets(&topics, &metadata, unsynced) } else { Vec::new() };
         let epoch = if unclean || unsynced { self.epoch + 1 } else { self.epoch };
-        Ok(Opened { topics, metadata, sequence: self.sequence, epoch, report: self.report, moved })
+        Ok(Opened { topics, metadata, sequence: self.sequence, epoch, report: self.report, moved, producer_ids })
     }
 
     /// The partition as found on disk; of a partition that grows later, what was found under that number.
@@ -352,6 +361,7 @@ impl Partition {
         let start = state.log_start_offset;
         state.chunks.retain(|chunk| chunk.end_offset > start);
         self.next_offset.store(state.high_watermark, Ordering::Relaxed);
+        self.start_asked.store(state.log_start_offset, Ordering::Relaxed);
     }
 }
 

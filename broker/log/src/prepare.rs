@@ -2,6 +2,7 @@
 
 use crate::block::PAYLOAD_BYTES_TARGET;
 use crate::error::LogAppendError;
+use crate::producers::ProducerBatch;
 use crate::queue::{PreparedBlock, PreparedPart};
 use crate::topics::{Partition, Topic};
 use bytes::Bytes;
@@ -17,10 +18,12 @@ pub(crate) fn prepare(
     records: Bytes,
 ) -> Result<PreparedPart, LogAppendError> {
     let mut blocks: Vec<PreparedBlock> = Vec::new();
-    let mut at = 0;
+    let mut numbered = Vec::new();
+    let (mut at, mut count, mut offsets) = (0, 0, 0i64);
     for batch in batches(&records) {
         let batch = batch.map_err(|source| LogAppendError::Corrupt { part, source })?;
         check(topic, part, &batch)?;
+        numbered.extend(ProducerBatch::of(&batch, offsets));
         let span = batch.last_offset_delta() as u32 + 1;
         let end = at + batch.size_bytes();
         match blocks.last_mut() {
@@ -32,8 +35,11 @@ pub(crate) fn prepare(
             _ => blocks.push(PreparedBlock { from: at, to: end, span, max_timestamp: batch.max_timestamp() }),
         }
         at = end;
+        count += 1;
+        offsets += i64::from(span);
     }
-    Ok(PreparedPart { partition: partition.clone(), records, blocks, compacted: topic.settings.compact })
+    let (partition, compacted) = (partition.clone(), topic.settings.compact);
+    Ok(PreparedPart { partition, records, blocks, numbered, batches: count, compacted })
 }
 
 fn check(topic: &Topic, part: usize, batch: &RecordBatchRef<'_>) -> Result<(), LogAppendError> {

@@ -1,6 +1,7 @@
 //! What waits for the writer: bounded in bytes, in the order in which it was handed over.
 
 use crate::error::{LogAppendError, TopicError};
+use crate::producers::ProducerBatch;
 use crate::topics::{MetadataRecord, Partition, TopicInfo};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -27,6 +28,9 @@ pub(crate) struct PreparedPart {
     pub partition: Arc<Partition>,
     pub records: Bytes,
     pub blocks: Vec<PreparedBlock>,
+    /// Batches of idempotent producers.
+    pub numbered: Vec<ProducerBatch>,
+    pub batches: usize,
     pub compacted: bool,
 }
 

@@ -8,6 +8,7 @@
 //! key: 1, topic id (16)                                value: u16 name length, name, u32 partitions,
 //!                                                             u16 settings, per setting u16 length, text, twice
 //! key: 2, topic id (16), u32 partition                 value: i64 log start offset, i64 least next offset
+//! key: 3, zeros (16)                                   value: i64 producer ids below may have been given out
 //! ```
 //! Little-endian. No value (a tombstone): the topic was deleted.
 
@@ -59,6 +60,8 @@ pub(crate) struct Partition {
     /// The next offset to assign. Only the writer changes it; ahead of the high watermark while a group syncs.
     pub next_offset: AtomicI64,
     pub deleted: AtomicBool,
+    /// The highest log start offset that was asked for; changed under [`Shared::starts`](crate::log::Shared).
+    pub start_asked: AtomicI64,
 }
 
 impl Partition {
@@ -69,6 +72,7 @@ impl Partition {
             state: RwLock::default(),
             next_offset: AtomicI64::new(0),
             deleted: AtomicBool::new(false),
+            start_asked: AtomicI64::new(0),
         })
     }
 }
@@ -118,6 +122,7 @@ pub(crate) enum MetadataRecord {
     TopicDeleted(TopicId),
     Partition { topic: TopicId, partition: i32, log_start_offset: i64, next_offset_min: i64 },
     PartitionDeleted { topic: TopicId, partition: i32 },
+    ProducerIds { reserved_to: i64 },
 }
 
 impl MetadataRecord {
@@ -132,6 +137,9 @@ impl MetadataRecord {
                 (partition_key(topic, *partition), Some(value))
             }
             Self::PartitionDeleted { topic, partition } => (partition_key(topic, *partition), None),
+            Self::ProducerIds { reserved_to } => {
+                ([&[3u8][..], &[0; 16]].concat(), Some(reserved_to.to_le_bytes().into()))
+            }
         }
     }
 
@@ -153,6 +161,7 @@ impl MetadataRecord {
                     },
                 }
             }
+            (3, Some(mut value)) => Self::ProducerIds { reserved_to: i64::from_le_bytes(take(&mut value)?) },
             _ => return None,
         };
         key.is_empty().then_some(record)
@@ -213,6 +222,7 @@ mod tests {
             MetadataRecord::TopicDeleted(id),
             MetadataRecord::Partition { topic, partition: 2, log_start_offset: 5, next_offset_min: 9 },
             MetadataRecord::PartitionDeleted { topic, partition: 2 },
+            MetadataRecord::ProducerIds { reserved_to: 3000 },
         ] {
             let (key, value) = record.encode();
             assert_eq!(MetadataRecord::decode(&key, value.as_deref()), Some(record));

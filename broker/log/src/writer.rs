@@ -1,6 +1,7 @@
 //! The one thread that writes: it takes what waits, writes it with one call, syncs once, publishes, answers.
 
 mod changes;
+mod numbered;
 mod tail;
 
 use crate::TopicId;
@@ -13,6 +14,7 @@ use crate::log::Shared;
 use crate::queue::{AppendChain, Command, Done, PreparedPart, TopicDone};
 use crate::storage::StorageFile;
 use crate::topics::{Partition, Topic};
+use numbered::{Checked, StagedProducers};
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::sync::Arc;
@@ -54,6 +56,7 @@ pub(crate) struct Group {
     answers: Vec<Answer>,
     compacted_bytes: u64,
     changed_topics: HashSet<String>,
+    producers: StagedProducers,
 }
 
 struct Staged {
@@ -149,6 +152,14 @@ impl Writer {
         // A file that cannot be created refuses this append; the others of the group went before it.
         if let Err(error) = self.roll_if_due() {
             return done(Err(self.unavailable(&error)));
+        }
+        // After a roll, which may have committed or lost what this append follows.
+        match self.check_producers(&parts) {
+            Ok(Checked::New(staged)) => self.group.producers.extend(staged),
+            Ok(Checked::Duplicate(base_offset)) => {
+                return self.group.answers.push(Answer::Append(done, vec![base_offset]));
+            }
+            Err(error) => return done(Err(error)),
         }
         self.sequence += 1;
         let base_offsets = self.stage_blocks(&parts, blocks as u32);
@@ -267,6 +278,7 @@ impl Writer {
             state.tail_chunk(file, staged.run.base_offset).push(staged.run, staged.end_offset);
             state.high_watermark = staged.end_offset;
         }
+        self.publish_producers();
         self.shared.files.grow(file, bytes);
     }
 
@@ -316,6 +328,7 @@ impl Writer {
         self.group.buffer.clear();
         self.group.compacted_bytes = 0;
         self.group.changed_topics.clear();
+        self.group.producers.clear();
         for answer in self.group.answers.drain(..) {
             match answer {
                 Answer::Append(done, _) => done(Err(error.clone())),

@@ -369,6 +369,25 @@ pub fn set_leader_epoch(batch: &mut [u8], leader_epoch: i32) {
     super::builder::put(batch, LEADER_EPOCH_AT, leader_epoch.to_be_bytes());
 }
 
+/// A copy whose batches carry `now_ms` as the time of their append, with their new checksums; `None` when they are not
+/// whole batches. Source: KIP-32.
+#[must_use]
+pub fn with_append_time(records: &[u8], now_ms: i64) -> Option<bytes::Bytes> {
+    let mut stamped = records.to_vec();
+    let mut at = 0;
+    for batch in batches(records) {
+        let (batch, end) = batch.ok().map(|batch| (batch, at + batch.size_bytes()))?;
+        batch.verify_crc().ok()?;
+        let copy = &mut stamped[at..end];
+        super::builder::put(copy, ATTRIBUTES_AT, (batch.attributes() | 0x08).to_be_bytes());
+        super::builder::put(copy, MAX_TIMESTAMP_AT, now_ms.to_be_bytes());
+        let crc = crc32c::crc32c(&copy[ATTRIBUTES_AT..]);
+        super::builder::put(copy, CRC_AT, crc.to_be_bytes());
+        at = end;
+    }
+    Some(stamped.into())
+}
+
 fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes[at..at + N].try_into().expect("the header's length was checked when the batch was parsed")
 }

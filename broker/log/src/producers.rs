@@ -1,0 +1,355 @@
+//! What a partition remembers of its idempotent producers: the last five batches of each, by sequence number.
+//!
+//! The writer checks each batch against it before it gives out offsets, so that a batch sent twice stands in the log
+//! once, and a batch whose predecessor is missing does not. Source: KIP-98, Kafka's `ProducerStateManager` and
+//! `ProducerAppendInfo`.
+//!
+//! It is derived from the batches. So that a start need not read all of them, and so that retention takes no state
+//! away, it is also kept in a file of its own:
+//!
+//! ```text
+//! producers.snapshot (little-endian)
+//!   0  8  magic "SLPRD001"
+//!   8  4  CRC-32C of what follows
+//!  12  4  partitions; per partition:
+//!         16 topic id, 4 partition, 8 end offset, 4 producers; per producer:
+//!             8 producer id, 2 epoch, 8 last seen (ms), 1 batches; per batch:
+//!                 4 first sequence, 4 last sequence, 8 last offset, 4 offset delta
+//! ```
+//!
+//! Each partition's entry holds what its batches below the end offset add up to; a start replays those from there on.
+//! Written synced under a temporary name and renamed, before files that retention emptied are removed and at an orderly
+//! close. Without it, or when its checksum does not match, everything is replayed.
+
+use crate::TopicId;
+use sluice_protocol::RecordBatchRef;
+use std::collections::HashMap;
+
+pub(crate) const SNAPSHOT_NAME: &str = "producers.snapshot";
+pub(crate) const SNAPSHOT_TEMPORARY_NAME: &str = "producers.tmp";
+const MAGIC: &[u8; 8] = b"SLPRD001";
+
+/// As many batches as a producer may have in flight. Source: Kafka's `ProducerStateEntry.NUM_BATCHES_TO_RETAIN`.
+const BATCHES_KEPT: usize = 5;
+/// Kafka's `producer.id.expiration.ms`.
+pub(crate) const EXPIRATION_MS: i64 = 86_400_000;
+
+/// A batch as its producer numbered it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProducerBatch {
+    pub producer_id: i64,
+    pub epoch: i16,
+    pub first_sequence: i32,
+    pub last_sequence: i32,
+    /// From the part's base offset to the batch's last offset.
+    pub last_offset_in_part: i64,
+    pub offset_delta: i32,
+    /// A transaction's marker: it carries an epoch, but no sequence.
+    pub control: bool,
+}
+
+impl ProducerBatch {
+    /// `None`: its producer is not idempotent. `part_offset`: offsets of the part before this batch.
+    pub(crate) fn of(batch: &RecordBatchRef<'_>, part_offset: i64) -> Option<Self> {
+        if batch.producer_id() < 0 {
+            return None;
+        }
+        let offset_delta = batch.last_offset_delta();
+        Some(Self {
+            producer_id: batch.producer_id(),
+            epoch: batch.producer_epoch(),
+            first_sequence: batch.base_sequence(),
+            last_sequence: sequence_after(batch.base_sequence(), offset_delta),
+            last_offset_in_part: part_offset + i64::from(offset_delta),
+            offset_delta,
+            control: batch.is_control(),
+        })
+    }
+}
+
+/// Sequences are 31 bits wide and wrap to 0. Source: Kafka's `DefaultRecordBatch.incrementSequence`.
+fn sequence_after(sequence: i32, increment: i32) -> i32 {
+    ((i64::from(sequence) + i64::from(increment)) & i64::from(i32::MAX)) as i32
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kept {
+    first_sequence: i32,
+    last_sequence: i32,
+    last_offset: i64,
+    offset_delta: i32,
+}
+
+/// One producer in one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProducerState {
+    epoch: i16,
+    /// When it last appended, by the log's clock.
+    seen_ms: i64,
+    /// Oldest first.
+    batches: Vec<Kept>,
+}
+
+/// All producers of one partition, by id.
+pub(crate) type Producers = HashMap<i64, ProducerState>;
+
+/// What to do with a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Append,
+    /// It stands in the log already, from this offset on.
+    Duplicate {
+        base_offset: i64,
+    },
+    /// Its producer's epoch is over.
+    Fenced {
+        current_epoch: i16,
+    },
+    OutOfOrder {
+        expected: i32,
+    },
+}
+
+impl ProducerState {
+    pub(crate) fn new(epoch: i16) -> Self {
+        Self { epoch, seen_ms: 0, batches: Vec::new() }
+    }
+
+    /// `known`: what is remembered of the batch's producer. Of an unknown one any sequence is taken, since its state may
+    /// have expired. Source: Kafka's `ProducerAppendInfo.checkSequence`.
+    pub(crate) fn judge(known: Option<&Self>, batch: &ProducerBatch) -> Verdict {
+        let Some(known) = known else { return Verdict::Append };
+        let same = |kept: &&Kept| {
+            (kept.first_sequence, kept.last_sequence) == (batch.first_sequence, batch.last_sequence)
+                && known.epoch == batch.epoch
+                && !batch.control
+        };
+        if let Some(kept) = known.batches.iter().find(same) {
+            return Verdict::Duplicate { base_offset: kept.last_offset - i64::from(kept.offset_delta) };
+        }
+        if batch.epoch < known.epoch {
+            return Verdict::Fenced { current_epoch: known.epoch };
+        }
+        let expected = match known.batches.last() {
+            Some(last) if batch.epoch == known.epoch => sequence_after(last.last_sequence, 1),
+            _ => 0,
+        };
+        if batch.control || batch.first_sequence == expected {
+            Verdict::Append
+        } else {
+            Verdict::OutOfOrder { expected }
+        }
+    }
+
+    /// After the batch got its offsets.
+    pub(crate) fn add(&mut self, batch: &ProducerBatch, part_base_offset: i64, now_ms: i64) {
+        if batch.epoch != self.epoch {
+            self.batches.clear();
+            self.epoch = batch.epoch;
+        }
+        self.seen_ms = now_ms;
+        if batch.control {
+            return;
+        }
+        if self.batches.len() == BATCHES_KEPT {
+            self.batches.remove(0);
+        }
+        self.batches.push(Kept {
+            first_sequence: batch.first_sequence,
+            last_sequence: batch.last_sequence,
+            last_offset: part_base_offset + batch.last_offset_in_part,
+            offset_delta: batch.offset_delta,
+        });
+    }
+
+    pub(crate) fn expired(&self, now_ms: i64) -> bool {
+        self.seen_ms < now_ms.saturating_sub(EXPIRATION_MS)
+    }
+
+    /// Forgets batches that the log does not hold. `false`: nothing is left.
+    fn cut(&mut self, end_offset: i64) -> bool {
+        self.batches.retain(|kept| kept.last_offset < end_offset);
+        !self.batches.is_empty()
+    }
+}
+
+/// Adds one batch that stands in the log, as a start does.
+pub(crate) fn replay(producers: &mut Producers, batch: &RecordBatchRef<'_>, now_ms: i64) {
+    if let Some(sent) = ProducerBatch::of(batch, 0) {
+        let state = producers.entry(sent.producer_id).or_insert_with(|| ProducerState::new(sent.epoch));
+        state.add(&sent, batch.base_offset(), now_ms);
+    }
+}
+
+/// One partition's entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PartitionProducers {
+    pub end_offset: i64,
+    pub producers: Producers,
+}
+
+impl PartitionProducers {
+    /// What holds for a log that ends at `end_offset`: behind a power cut it may end before the snapshot.
+    pub(crate) fn cut(mut self, end_offset: i64) -> Self {
+        if end_offset < self.end_offset {
+            self.producers.retain(|_, state| state.cut(end_offset));
+            self.end_offset = end_offset;
+        }
+        self
+    }
+}
+
+pub(crate) type Snapshot = HashMap<(TopicId, i32), PartitionProducers>;
+
+pub(crate) fn encode_snapshot(partitions: &[((TopicId, i32), PartitionProducers)]) -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&(partitions.len() as u32).to_le_bytes());
+    for ((topic, partition), entry) in partitions {
+        out.extend_from_slice(&topic.0);
+        out.extend_from_slice(&partition.to_le_bytes());
+        out.extend_from_slice(&entry.end_offset.to_le_bytes());
+        out.extend_from_slice(&(entry.producers.len() as u32).to_le_bytes());
+        for (producer_id, state) in &entry.producers {
+            out.extend_from_slice(&producer_id.to_le_bytes());
+            out.extend_from_slice(&state.epoch.to_le_bytes());
+            out.extend_from_slice(&state.seen_ms.to_le_bytes());
+            out.push(state.batches.len() as u8);
+            for kept in &state.batches {
+                out.extend_from_slice(&kept.first_sequence.to_le_bytes());
+                out.extend_from_slice(&kept.last_sequence.to_le_bytes());
+                out.extend_from_slice(&kept.last_offset.to_le_bytes());
+                out.extend_from_slice(&kept.offset_delta.to_le_bytes());
+            }
+        }
+    }
+    let crc = crc32c::crc32c(&out[12..]);
+    out[8..12].copy_from_slice(&crc.to_le_bytes());
+    out
+}
+
+/// `None`: it is not what was written.
+pub(crate) fn decode_snapshot(bytes: &[u8]) -> Option<Snapshot> {
+    let (crc, mut rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
+    if u32::from_le_bytes(*crc) != crc32c::crc32c(rest) {
+        return None;
+    }
+    let input = &mut rest;
+    let mut snapshot = Snapshot::new();
+    for _ in 0..u32::from_le_bytes(take(input)?) {
+        let key = (TopicId(take(input)?), i32::from_le_bytes(take(input)?));
+        let end_offset = i64::from_le_bytes(take(input)?);
+        let mut producers = Producers::new();
+        for _ in 0..u32::from_le_bytes(take(input)?) {
+            let producer_id = i64::from_le_bytes(take(input)?);
+            producers.insert(producer_id, take_state(input)?);
+        }
+        snapshot.insert(key, PartitionProducers { end_offset, producers });
+    }
+    rest.is_empty().then_some(snapshot)
+}
+
+fn take_state(input: &mut &[u8]) -> Option<ProducerState> {
+    let epoch = i16::from_le_bytes(take(input)?);
+    let seen_ms = i64::from_le_bytes(take(input)?);
+    let mut batches = Vec::new();
+    for _ in 0..take::<1>(input)?[0] {
+        batches.push(Kept {
+            first_sequence: i32::from_le_bytes(take(input)?),
+            last_sequence: i32::from_le_bytes(take(input)?),
+            last_offset: i64::from_le_bytes(take(input)?),
+            offset_delta: i32::from_le_bytes(take(input)?),
+        });
+    }
+    Some(ProducerState { epoch, seen_ms, batches })
+}
+
+fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
+    let (bytes, rest) = input.split_first_chunk::<N>()?;
+    *input = rest;
+    Some(*bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(epoch: i16, first: i32, count: i32) -> ProducerBatch {
+        ProducerBatch {
+            producer_id: 7,
+            epoch,
+            first_sequence: first,
+            last_sequence: sequence_after(first, count - 1),
+            last_offset_in_part: i64::from(count) - 1,
+            offset_delta: count - 1,
+            control: false,
+        }
+    }
+
+    fn after(sent: &[ProducerBatch]) -> ProducerState {
+        let mut state = ProducerState::new(sent[0].epoch);
+        let mut offset = 100;
+        for batch in sent {
+            state.add(batch, offset, 0);
+            offset += i64::from(batch.offset_delta) + 1;
+        }
+        state
+    }
+
+    #[test]
+    fn an_unknown_producer_may_begin_anywhere_and_a_known_one_only_where_it_stopped() {
+        assert_eq!(ProducerState::judge(None, &batch(0, 17, 1)), Verdict::Append);
+        let state = after(&[batch(0, 0, 3)]);
+        assert_eq!(ProducerState::judge(Some(&state), &batch(0, 3, 1)), Verdict::Append);
+        assert_eq!(ProducerState::judge(Some(&state), &batch(0, 4, 1)), Verdict::OutOfOrder { expected: 3 });
+    }
+
+    #[test]
+    fn each_of_the_last_five_batches_is_known_again_and_the_sixth_is_not() {
+        let sent: Vec<_> = (0..6).map(|i| batch(0, 2 * i, 2)).collect();
+        let state = after(&sent);
+        for (i, again) in sent.iter().enumerate().skip(1) {
+            let base_offset = 100 + 2 * i as i64;
+            assert_eq!(ProducerState::judge(Some(&state), again), Verdict::Duplicate { base_offset });
+        }
+        assert_eq!(ProducerState::judge(Some(&state), &sent[0]), Verdict::OutOfOrder { expected: 12 });
+    }
+
+    #[test]
+    fn a_new_epoch_begins_at_sequence_zero_and_fences_the_old_one() {
+        let state = after(&[batch(3, 0, 3)]);
+        assert_eq!(ProducerState::judge(Some(&state), &batch(4, 0, 1)), Verdict::Append);
+        assert_eq!(ProducerState::judge(Some(&state), &batch(4, 3, 1)), Verdict::OutOfOrder { expected: 0 });
+        assert_eq!(ProducerState::judge(Some(&state), &batch(2, 3, 1)), Verdict::Fenced { current_epoch: 3 });
+    }
+
+    #[test]
+    fn sequences_wrap_to_zero_behind_the_largest() {
+        let last = batch(0, i32::MAX - 1, 3);
+        assert_eq!(last.last_sequence, 0);
+        let state = after(&[last]);
+        assert_eq!(ProducerState::judge(Some(&state), &batch(0, 1, 1)), Verdict::Append);
+    }
+
+    #[test]
+    fn a_snapshot_comes_back_and_no_flipped_bit_passes() {
+        let producers = Producers::from([(7, after(&[batch(0, 0, 3), batch(0, 3, 1)]))]);
+        let entry = PartitionProducers { end_offset: 104, producers };
+        let key = (TopicId([5; 16]), 2);
+        let good = encode_snapshot(&[(key, entry.clone())]);
+        assert_eq!(decode_snapshot(&good), Some(Snapshot::from([(key, entry)])));
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode_snapshot(&bad).is_none(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_ahead_of_the_log_forgets_what_the_log_lost() {
+        let producers = Producers::from([(7, after(&[batch(0, 0, 3), batch(0, 3, 1)])), (8, after(&[batch(0, 3, 4)]))]);
+        let cut = PartitionProducers { end_offset: 104, producers }.cut(103);
+        assert_eq!(cut.producers.keys().collect::<Vec<_>>(), [&7]);
+        assert_eq!(ProducerState::judge(cut.producers.get(&7), &batch(0, 3, 1)), Verdict::Append);
+    }
+}
