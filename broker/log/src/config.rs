@@ -70,7 +70,7 @@ pub(crate) struct TopicSettings {
 }
 
 /// Settings of Kafka's that are accepted and change nothing here: the log has no files of its own per topic.
-const WITHOUT_EFFECT: [&str; 16] = [
+pub const WITHOUT_EFFECT: [&str; 16] = [
     "compression.type",
     "file.delete.delay.ms",
     "flush.messages",
@@ -150,6 +150,14 @@ impl TopicSettings {
     }
 }
 
+/// Whether a topic may have these settings.
+///
+/// # Errors
+/// A sentence that names every setting that is unknown or does not parse.
+pub fn check_topic_config(config: &BTreeMap<String, String>) -> Result<(), String> {
+    TopicSettings::parse(config).map(drop)
+}
+
 fn number<T: FromStr + PartialOrd + std::fmt::Display>(key: &str, value: &str, min: T) -> Result<T, String> {
     match value.parse::<T>() {
         Ok(number) if number >= min => Ok(number),
@@ -159,7 +167,10 @@ fn number<T: FromStr + PartialOrd + std::fmt::Display>(key: &str, value: &str, m
 }
 
 /// Kafka's rules for a topic's name.
-pub(crate) fn check_topic_name(name: &str) -> Result<(), String> {
+///
+/// # Errors
+/// A sentence about what is wrong.
+pub fn check_topic_name(name: &str) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || name == "." || name == ".." {
         return Err("a topic's name cannot be empty, . or ..".into());

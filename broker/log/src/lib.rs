@@ -57,7 +57,9 @@ mod topics;
 mod wal;
 mod writer;
 
-pub use config::{Durability, LogOptions, MAX_MESSAGE_BYTES_DEFAULT};
+pub use config::{
+    Durability, LogOptions, MAX_MESSAGE_BYTES_DEFAULT, WITHOUT_EFFECT, check_topic_config, check_topic_name,
+};
 pub use datadir::DataDir;
 pub use error::{LogAppendError, LogReadError, OpenError, TopicError};
 pub use fail::{Clock, FailPoints, SystemClock};

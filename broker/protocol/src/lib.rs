@@ -1,6 +1,7 @@
 //! Kafka's wire formats, without sockets or a clock.
 //!
-//! Today: the record batch of magic 2 (KIP-98), which is also what the log stores, and Kafka's default partitioner.
+//! Today: the record batch of magic 2 (KIP-98), which is also what the log stores, Kafka's default partitioner, and the
+//! shapes of requests, whose lengths are checked before anything is decoded.
 //! [`RecordBatchBuilder`] writes batches, [`RecordBatchRef`] reads them in place.
 //!
 //! What it is not: it compresses nothing, it keeps no state, and it trusts no length it reads.
@@ -20,8 +21,10 @@
 pub mod fuzz;
 mod partitioner;
 mod record_batch;
+mod request;
 
 pub use partitioner::{murmur2, partition_for_key};
+pub use request::{ELEMENTS_MAX, ShapeError, check_request, is_flexible};
 pub use record_batch::{
     BATCH_OVERHEAD_BYTES, BatchError, Batches, Compression, EncodeError, HeaderRef, Headers, NoHeaders,
     RecordBatchBuilder, RecordBatchRef, RecordColumns, RecordRef, Records, batches, empty_batch, encode,

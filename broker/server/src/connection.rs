@@ -1,0 +1,106 @@
+//! One connection: reads frames, keeps their order, writes the answers.
+
+use crate::config::Endpoint;
+use crate::dispatch::{self, Pending};
+use crate::frame::{FrameError, read_frame};
+use crate::memory::Share;
+use crate::server::Shared;
+use bytes::Bytes;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// An answer is written in pieces of this size, each with its own time-out.
+const WRITE_BYTES: usize = 256 << 10;
+
+/// The other side.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub address: SocketAddr,
+    /// What this client is told of the broker's address.
+    pub advertised: Endpoint,
+}
+
+/// An answer, ready to be sent: its length, header and body in pieces. Nothing is sent when it is empty.
+#[derive(Debug, Default)]
+pub(crate) struct Response {
+    pub pieces: Vec<Bytes>,
+    /// Memory that the pieces stand for.
+    pub shares: Vec<Share>,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectionError {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("cannot write to the connection")]
+    Write(#[source] io::Error),
+    #[error("the client does not take its answers")]
+    Stalled,
+    #[error("{0}")]
+    Request(String),
+}
+
+/// Serves the connection until the client leaves, misbehaves, or the server stops.
+pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: Peer, stop: CancellationToken) {
+    let address = peer.address;
+    let (input, mut output) = stream.into_split();
+    let (sender, receiver) = mpsc::channel(shared.config.limits.in_flight_max);
+    let stall = shared.config.limits.stall_timeout;
+    let reading = read_all(shared, input, peer, sender, stop);
+    // Either's failure ends both. When the reader ends in order, the writer finishes what was taken.
+    match tokio::try_join!(reading, write_all(receiver, &mut output, stall)) {
+        Ok(_) | Err(ConnectionError::Frame(FrameError::Closed)) => tracing::debug!(%address, "kafka client left"),
+        Err(error) => {
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::info!(%address, %error, source, "kafka connection dropped");
+        }
+    }
+}
+
+async fn read_all(
+    shared: Arc<Shared>,
+    mut input: OwnedReadHalf,
+    peer: Peer,
+    sender: mpsc::Sender<Pending>,
+    stop: CancellationToken,
+) -> Result<(), ConnectionError> {
+    loop {
+        let frame = tokio::select! {
+            // What was taken is answered; nothing more is taken.
+            () = stop.cancelled() => return Ok(()),
+            frame = read_frame(&mut input, &shared.config.limits, &shared.request_memory) => frame?,
+        };
+        let pending = dispatch::begin(&shared, &peer, frame).await?;
+        if sender.send(pending).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+async fn write_all(
+    mut pending: mpsc::Receiver<Pending>,
+    output: &mut (impl AsyncWrite + Unpin),
+    stall: Duration,
+) -> Result<(), ConnectionError> {
+    while let Some(next) = pending.recv().await {
+        let response = next.await?;
+        for piece in &response.pieces {
+            for chunk in piece.chunks(WRITE_BYTES) {
+                match timeout(stall, output.write_all(chunk)).await {
+                    Err(_) => return Err(ConnectionError::Stalled),
+                    Ok(written) => written.map_err(ConnectionError::Write)?,
+                }
+            }
+        }
+    }
+    Ok(())
+}
