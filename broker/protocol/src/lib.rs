@@ -24,9 +24,9 @@ mod record_batch;
 mod request;
 
 pub use partitioner::{murmur2, partition_for_key};
-pub use request::{ELEMENTS_MAX, ShapeError, check_request, is_flexible};
 pub use record_batch::{
     BATCH_OVERHEAD_BYTES, BatchError, Batches, Compression, EncodeError, HeaderRef, Headers, NoHeaders,
     RecordBatchBuilder, RecordBatchRef, RecordColumns, RecordRef, Records, batches, empty_batch, encode,
     retain_records, set_base_offset, set_leader_epoch, with_append_time,
 };
+pub use request::{ELEMENTS_MAX, ShapeError, check_request, is_flexible};

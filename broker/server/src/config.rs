@@ -11,7 +11,11 @@ pub struct Endpoint {
 
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -121,9 +125,11 @@ mod tests {
 
     #[test]
     fn endpoints_are_read_as_kafka_users_write_them() {
-        for (text, host, port) in
-            [("localhost:9092", "localhost", 9092), ("PLAINTEXT://10.0.0.1:1", "10.0.0.1", 1), ("[::1]:9092", "::1", 9092)]
-        {
+        for (text, host, port) in [
+            ("localhost:9092", "localhost", 9092),
+            ("PLAINTEXT://10.0.0.1:1", "10.0.0.1", 1),
+            ("[::1]:9092", "::1", 9092),
+        ] {
             let endpoint = Endpoint { host: host.into(), port };
             assert_eq!(text.parse(), Ok(endpoint));
         }

@@ -121,7 +121,9 @@ async fn handle(context: &Context, mut body: Bytes) -> Result<Response, Connecti
     match api {
         ApiKey::Fetch => fetch::fetch(context, decode(body, version)?).await,
         ApiKey::ListOffsets => encode(id, version, &offsets::list(context, decode(body, version)?)),
-        ApiKey::OffsetForLeaderEpoch => encode(id, version, &offsets::for_leader_epoch(context, decode(body, version)?)),
+        ApiKey::OffsetForLeaderEpoch => {
+            encode(id, version, &offsets::for_leader_epoch(context, decode(body, version)?))
+        }
         ApiKey::Metadata => encode(id, version, &metadata::metadata(context, decode(body, version)?).await),
         ApiKey::DescribeTopicPartitions => {
             encode(id, version, &metadata::describe_topic_partitions(context, decode(body, version)?))
@@ -130,7 +132,9 @@ async fn handle(context: &Context, mut body: Bytes) -> Result<Response, Connecti
         ApiKey::FindCoordinator => encode(id, version, &coordinators::find(context, decode(body, version)?)),
         ApiKey::CreateTopics => encode(id, version, &topics::create(context, decode(body, version)?).await),
         ApiKey::DeleteTopics => encode(id, version, &topics::delete(context, decode(body, version)?).await),
-        ApiKey::CreatePartitions => encode(id, version, &topics::create_partitions(context, decode(body, version)?).await),
+        ApiKey::CreatePartitions => {
+            encode(id, version, &topics::create_partitions(context, decode(body, version)?).await)
+        }
         ApiKey::DeleteRecords => encode(id, version, &topics::delete_records(context, decode(body, version)?).await),
         ApiKey::InitProducerId => encode(id, version, &producer_ids::init(context, decode(body, version)?).await),
         ApiKey::DescribeConfigs => encode(id, version, &configs::describe(context, decode(body, version)?)),

@@ -140,8 +140,9 @@ pub(crate) async fn alter(context: &Context, request: AlterConfigsRequest) -> Al
             changes.extend(given);
             Ok(changes)
         });
-        let answer =
-            AlteredResource::default().with_resource_type(resource.resource_type).with_resource_name(resource.resource_name.clone());
+        let answer = AlteredResource::default()
+            .with_resource_type(resource.resource_type)
+            .with_resource_name(resource.resource_name.clone());
         answers.push(match outcome.await {
             Ok(()) => answer,
             Err(error) => answer.with_error_code(error.code).with_error_message(error.text()),
@@ -246,7 +247,8 @@ pub(crate) fn list(context: &Context, request: ListConfigResourcesRequest) -> Li
         return ListConfigResourcesResponse::default();
     }
     let wanted = |kind: i8| request.resource_types.is_empty() || request.resource_types.contains(&kind);
-    let resource = |kind: i8, name: &str| ConfigResource::default().with_resource_type(kind).with_resource_name(text(name));
+    let resource =
+        |kind: i8, name: &str| ConfigResource::default().with_resource_type(kind).with_resource_name(text(name));
     let mut found = Vec::new();
     if wanted(TOPIC) {
         found.extend(context.shared.readable_topics().map(|topic| resource(TOPIC, &topic.name)));

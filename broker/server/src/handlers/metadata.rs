@@ -79,9 +79,9 @@ async fn named(context: &Context, name: &str, may_create: bool) -> Result<TopicI
 
 fn identified(shared: &Shared, id: Uuid) -> Result<TopicInfo, WireError> {
     let found = shared.broker.topic_by_id(TopicId(*id.as_bytes()));
-    found.filter(|topic| shared.is_readable(&topic.name)).ok_or_else(|| {
-        WireError::new(ResponseError::UnknownTopicId, format!("there is no topic with the id {id}"))
-    })
+    found
+        .filter(|topic| shared.is_readable(&topic.name))
+        .ok_or_else(|| WireError::new(ResponseError::UnknownTopicId, format!("there is no topic with the id {id}")))
 }
 
 fn describe(context: &Context, topic: TopicInfo) -> MetadataResponseTopic {

@@ -128,7 +128,10 @@ pub(crate) async fn finish(
                 Err(error) => Err(error),
             };
             if let (Err(error), 0) = (&outcome, handed_over.acks) {
-                return Err(ConnectionError::Request(format!("a batch sent with acks=0 was refused: {}", error.message)));
+                return Err(ConnectionError::Request(format!(
+                    "a batch sent with acks=0 was refused: {}",
+                    error.message
+                )));
             }
             answers.push(answer(context.version(), index, outcome));
         }

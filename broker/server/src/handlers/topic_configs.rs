@@ -67,7 +67,12 @@ pub(crate) const TOPIC_SETTINGS: [Setting; 24] = [
         "any timestamp of a producer is taken.",
     ),
     setting("message.timestamp.type", "CreateTime", Type::String, "CreateTime or LogAppendTime."),
-    setting("min.cleanable.dirty.ratio", "0.5", Type::Double, "The share of a log that is dirty before it is compacted."),
+    setting(
+        "min.cleanable.dirty.ratio",
+        "0.5",
+        Type::Double,
+        "The share of a log that is dirty before it is compacted.",
+    ),
     setting("min.compaction.lag.ms", "0", Type::Long, "compaction goes by the dirty share alone."),
     setting("min.insync.replicas", "1", Type::Int, "there is one replica."),
     setting("preallocate", "false", Type::Boolean, "the log's files are shared by all topics."),

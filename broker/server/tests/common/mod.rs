@@ -173,8 +173,10 @@ pub fn produced(response: &ProduceResponse) -> (i16, i64, String) {
 }
 
 pub fn fetch(name: &str, offset: i64, max_wait_ms: i32) -> FetchRequest {
-    let part =
-        FetchPartition::default().with_fetch_offset(offset).with_partition_max_bytes(1 << 20).with_current_leader_epoch(-1);
+    let part = FetchPartition::default()
+        .with_fetch_offset(offset)
+        .with_partition_max_bytes(1 << 20)
+        .with_current_leader_epoch(-1);
     let topic = FetchTopic::default().with_topic(topic(name)).with_partitions(vec![part]);
     FetchRequest::default()
         .with_max_wait_ms(max_wait_ms)
