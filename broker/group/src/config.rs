@@ -32,3 +32,9 @@ impl Default for Config {
         }
     }
 }
+
+impl Config {
+    pub(crate) fn offsets_retention_ms(&self) -> i64 {
+        i64::from(self.offsets_retention_minutes) * 60_000
+    }
+}

@@ -15,10 +15,17 @@
 //! Source: the behaviour is that of `org.apache.kafka.coordinator.group` (KIP-62, 134, 345, 394, 447, 800, 814).
 
 mod api;
+mod classic;
 mod config;
+mod context;
 mod coordinator;
 mod error_code;
+pub mod fuzz;
 mod group;
+mod offsets;
+mod pending;
+pub mod records;
+mod subscription;
 
 pub use api::*;
 pub use config::Config;

@@ -113,6 +113,8 @@ pub struct OffsetCommitRequest {
     pub group_instance_id: Option<String>,
     /// v2–4; `None` for -1 and for later versions.
     pub retention_time_ms: Option<i64>,
+    /// v9 and later: an unknown group gets GROUP_ID_NOT_FOUND, otherwise ILLEGAL_GENERATION.
+    pub understands_group_id_not_found: bool,
     pub topics: Vec<Topic<CommitOffset>>,
 }
 
