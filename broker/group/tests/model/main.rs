@@ -177,5 +177,5 @@ fn run(seed: u64) {
 
 #[test]
 fn a_hundred_members_come_and_go_and_no_commit_is_lost() {
-    (1..=4).for_each(run);
+    (1..=8).for_each(run);
 }
