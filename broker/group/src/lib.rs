@@ -12,6 +12,20 @@
 //!   [`Coordinator::tick`] at [`Coordinator::next_deadline`], [`Coordinator::drop_token`] when a client is gone;
 //! - after each, the effects.
 //!
+//! How to read it: `api` for what goes in and out, `coordinator` from event to group, `classic` for the states and who
+//! moves them, `offsets`, [`records`] for the bytes; the README has the caller's loop and where Kafka differs.
+//!
+//! ```
+//! use sluice_group::*;
+//!
+//! let mut coordinator = Coordinator::new(Config::default());
+//! coordinator.loaded(0);
+//! let heartbeat = HeartbeatRequest { group_id: "g".into(), member_id: "who".into(), ..Default::default() };
+//! let effects = coordinator.handle(1, Token(7), Request::Heartbeat(heartbeat));
+//! let answer = Response::Heartbeat(HeartbeatResponse { error: ErrorCode::UnknownMemberId });
+//! assert_eq!(effects, [Effect::Answer(Token(7), answer)]);
+//! ```
+//!
 //! Source: the behaviour is that of `org.apache.kafka.coordinator.group` (KIP-62, 134, 345, 394, 447, 800, 814).
 
 mod api;
