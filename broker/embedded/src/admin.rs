@@ -22,7 +22,9 @@ impl Admin for Inner {
     async fn delete_topic(&self, topic: &str) -> Result<(), AdminError> {
         let (done, answered) = answer();
         self.log.delete_topic(topic, done);
-        settle(topic, answered).await.map(drop)
+        settle(topic, answered).await?;
+        self.groups.topic_deleted(topic);
+        Ok(())
     }
 
     async fn create_partitions(&self, topic: &str, partitions: i32) -> Result<(), AdminError> {
@@ -65,7 +67,8 @@ impl Admin for Inner {
         if changes.is_empty() {
             return Ok(());
         }
-        let records = groups::encode(&changes, self.clock.now_ms());
+        let now_ms = self.clock.now_ms();
+        let records = groups::encode(&changes, now_ms);
         let part = LogPart { topic: self.groups.topic, partition: 0, records };
         let (answer, answered) = oneshot::channel();
         let groups = self.groups.clone();
@@ -76,7 +79,7 @@ impl Admin for Inner {
                 None,
                 Box::new(move |outcome| {
                     if outcome.is_ok() {
-                        changes.into_iter().for_each(|change| groups.apply(change));
+                        groups.apply(&changes, now_ms);
                     }
                     let _ = answer.send(outcome);
                 }),

@@ -1,29 +1,44 @@
-//! Committed group offsets: records of `__consumer_offsets` in Kafka's own format, and the map they add up to.
+//! Groups: the coordinator of all of them, and what carries out what it decides.
 //!
-//! ```text
-//! key    i16 version = 1, string group, string topic, i32 partition
-//! value  i16 version = 3, i64 offset, i32 leader epoch = -1, string metadata, i64 commit timestamp
-//! ```
-//! Big-endian; a string is an i16 length and UTF-8. No value: the offset was deleted.
-//! Source: Kafka's `OffsetCommitKey.json` and `OffsetCommitValue.json`.
+//! `__consumer_offsets` is the truth: the coordinator's offsets are what its records add up to, in the log's order,
+//! whoever wrote them. The runtime's commits ride in atomic appends beside its records and are taken in when those are
+//! durable; a wire client's commits are records that the coordinator asked for. Both kinds arrive on the log's writer
+//! thread, one after the other. The format of the records stands in `sluice-group`.
 
 use crate::Random;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sluice_client::{GroupOffset, TopicPartition};
-use sluice_log::{Log, LogReadError, OpenError, TopicId, TopicInfo};
+use sluice_group::records::{OffsetAndMetadata, offset_key, offset_value};
+use sluice_group::{AppendRecord, Config, Coordinator, Effect, ErrorCode, Request, Response, Token};
+use sluice_log::{Clock, Log, LogAppendError, LogPart, LogReadError, OpenError, TopicId, TopicInfo};
 use sluice_protocol::{RecordBatchBuilder, batches};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::mpsc;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Weak, mpsc};
+use tokio::sync::{Notify, oneshot};
 
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// One group's records of one append, in one batch: Kafka's `offsets.topic` has the default `max.message.bytes`.
+const BATCH_BYTES_MAX: usize = sluice_log::MAX_MESSAGE_BYTES_DEFAULT;
 
+/// The coordinator, who waits for it, and the log that it writes to.
 pub(crate) struct Groups {
     pub topic: TopicId,
-    committed: Mutex<HashMap<String, BTreeMap<TopicPartition, GroupOffset>>>,
+    log: Arc<Log>,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    /// Rung when the next deadline may have come nearer.
+    deadline_moved: Notify,
+    me: Weak<Groups>,
 }
 
-/// One change of a group: an offset, or its removal.
+struct State {
+    coordinator: Coordinator,
+    waiting: HashMap<Token, oneshot::Sender<Response>>,
+    last_token: u64,
+}
+
+/// One change of the runtime's: an offset, or its removal.
 pub(crate) enum GroupChange {
     Commit(GroupOffset),
     Delete(String, TopicPartition),
@@ -31,61 +46,234 @@ pub(crate) enum GroupChange {
 
 impl Groups {
     /// Creates the topic when it is missing, and loads what it holds.
-    pub(crate) fn open(log: &Log, random: &Random) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        log: &Arc<Log>,
+        random: &Random,
+        clock: &Arc<dyn Clock>,
+        config: Config,
+    ) -> Result<Arc<Self>, OpenError> {
         let topic = match log.topic_id(OFFSETS_TOPIC) {
             Some(id) => id,
             None => create(log, TopicId(random()))?,
         };
-        let groups = Self { topic, committed: Mutex::default() };
-        groups.load(log)?;
+        let mut coordinator = Coordinator::new(config);
+        load(log, topic, &mut coordinator)?;
+        let now_ms = clock.now_ms();
+        let effects = coordinator.loaded(now_ms);
+        let state = Mutex::new(State { coordinator, waiting: HashMap::new(), last_token: 0 });
+        let groups = Arc::new_cyclic(|me| Self {
+            topic,
+            log: log.clone(),
+            clock: clock.clone(),
+            state,
+            deadline_moved: Notify::new(),
+            me: me.clone(),
+        });
+        groups.carry_out(&mut groups.state.lock(), effects);
         Ok(groups)
     }
 
-    fn load(&self, log: &Log) -> Result<(), OpenError> {
-        let failed = |error: LogReadError| OpenError::Damaged {
-            name: OFFSETS_TOPIC.into(),
-            reason: match std::error::Error::source(&error) {
-                Some(source) => format!("{error}: {source}"),
-                None => error.to_string(),
-            },
-        };
-        let (mut offset, end) = log.offsets(self.topic, 0).map_err(failed)?;
-        while offset < end {
-            let read = log.read(self.topic, 0, offset, 1 << 20).map_err(failed)?;
-            let mut next = end;
-            for batch in batches(&read.records).flatten() {
-                next = batch.last_offset() + 1;
-                for record in batch.records().into_iter().flatten().flatten() {
-                    if let Some(change) = record.key.and_then(|key| decode(key, record.value)) {
-                        self.apply(change);
-                    }
-                }
-            }
-            offset = next;
-        }
-        Ok(())
+    // ---- requests
+
+    /// Hands a request to the coordinator. The answer comes when it is decided; who drops the waiter is not waited for.
+    pub(crate) fn handle(&self, request: Request) -> GroupAnswer {
+        let (answer, answered) = oneshot::channel();
+        let mut state = self.state.lock();
+        state.last_token += 1;
+        let token = Token(state.last_token);
+        state.waiting.insert(token, answer);
+        let effects = state.coordinator.handle(self.clock.now_ms(), token, request);
+        self.carry_out(&mut state, effects);
+        drop(state);
+        self.deadline_moved.notify_one();
+        GroupAnswer { groups: self.me.clone(), token, answered }
     }
 
-    pub(crate) fn apply(&self, change: GroupChange) {
-        let mut committed = self.committed.lock();
-        match change {
-            GroupChange::Commit(offset) => {
-                committed.entry(offset.group.clone()).or_default().insert(offset.partition.clone(), offset);
+    fn forget(&self, token: Token) {
+        let mut state = self.state.lock();
+        if state.waiting.remove(&token).is_some() {
+            let effects = state.coordinator.drop_token(self.clock.now_ms(), token);
+            self.carry_out(&mut state, effects);
+        }
+    }
+
+    /// The deleted topic's offsets go too.
+    pub(crate) fn topic_deleted(&self, topic: &str) {
+        let mut state = self.state.lock();
+        let effects = state.coordinator.topics_deleted(self.clock.now_ms(), &[topic.to_owned()]);
+        self.carry_out(&mut state, effects);
+    }
+
+    // ---- time
+
+    /// Does what is due, again and again; ends when it is dropped. One task drives it.
+    pub(crate) async fn keep_time(&self) {
+        loop {
+            let moved = self.deadline_moved.notified();
+            let deadline = self.next_deadline();
+            let Some(deadline) = deadline else {
+                moved.await;
+                continue;
+            };
+            let rest = u64::try_from(deadline - self.clock.now_ms()).unwrap_or(0);
+            if rest > 0 {
+                let rest = std::time::Duration::from_millis(rest);
+                let _ = tokio::time::timeout(rest, moved).await;
+                continue;
             }
-            GroupChange::Delete(group, partition) => {
-                if let Some(offsets) = committed.get_mut(&group) {
-                    offsets.remove(&partition);
-                    if offsets.is_empty() {
-                        committed.remove(&group);
+            self.tick();
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn next_deadline(&self) -> Option<i64> {
+        self.state.lock().coordinator.next_deadline()
+    }
+
+    fn tick(&self) {
+        let mut state = self.state.lock();
+        let effects = state.coordinator.tick(self.clock.now_ms());
+        self.carry_out(&mut state, effects);
+    }
+
+    // ---- effects
+
+    /// In their order. Appends enter the log's queue while the state is held, so their order is the coordinator's.
+    fn carry_out(&self, state: &mut State, effects: Vec<Effect>) {
+        let mut due = VecDeque::from(effects);
+        while let Some(effect) = due.pop_front() {
+            match effect {
+                Effect::Answer(token, response) => {
+                    if let Some(waiter) = state.waiting.remove(&token) {
+                        // The client may be gone.
+                        let _ = waiter.send(response);
+                    }
+                }
+                Effect::Append { id, records, transaction } => {
+                    let outcome = match transaction {
+                        None => self.append(id, &records),
+                        // No transaction can be open yet.
+                        Some(_) => Err(ErrorCode::InvalidTxnState),
+                    };
+                    if let Err(error) = outcome {
+                        due.extend(state.coordinator.appended(self.clock.now_ms(), id, Err(error)));
                     }
                 }
             }
+        }
+    }
+
+    /// Hands the records to the log; the coordinator learns the outcome on the writer's thread.
+    fn append(&self, id: sluice_group::AppendId, records: &[AppendRecord]) -> Result<(), ErrorCode> {
+        let now_ms = self.clock.now_ms();
+        let mut builder = RecordBatchBuilder::new(BATCH_BYTES_MAX);
+        for record in records {
+            let pushed = builder.push(now_ms, Some(&record.key), record.value.as_deref());
+            pushed.map_err(|_| ErrorCode::MessageTooLarge)?;
+        }
+        let part = LogPart { topic: self.topic, partition: 0, records: builder.finish() };
+        let me = self.me.clone();
+        let done = Box::new(move |outcome: Result<Vec<i64>, LogAppendError>| {
+            if let Some(groups) = me.upgrade() {
+                let outcome = outcome.map(drop).map_err(|error| error_code(&error));
+                let mut state = groups.state.lock();
+                let effects = state.coordinator.appended(groups.clock.now_ms(), id, outcome);
+                groups.carry_out(&mut state, effects);
+                drop(state);
+                groups.deadline_moved.notify_one();
+            }
+        });
+        self.log.append(&[part], None, done).map_err(|error| error_code(&error))
+    }
+
+    // ---- the runtime's commits
+
+    /// Takes in changes of the runtime's that are durable, on the writer's thread.
+    pub(crate) fn apply(&self, changes: &[GroupChange], now_ms: i64) {
+        let mut state = self.state.lock();
+        for change in changes {
+            let (key, value) = encode_change(change, now_ms);
+            state
+                .coordinator
+                .load(&key, value.as_deref(), None)
+                .expect("a record that was encoded a moment ago can be read");
         }
     }
 
     pub(crate) fn offsets(&self, group: &str) -> BTreeMap<TopicPartition, GroupOffset> {
-        self.committed.lock().get(group).cloned().unwrap_or_default()
+        let state = self.state.lock();
+        let committed = state.coordinator.committed(group).map(|(topic, partition, committed)| {
+            let partition = TopicPartition::new(topic, partition);
+            let (offset, metadata) = (committed.offset, committed.metadata.clone());
+            (partition.clone(), GroupOffset { group: group.to_owned(), partition, offset, metadata })
+        });
+        committed.collect()
     }
+}
+
+fn error_code(error: &LogAppendError) -> ErrorCode {
+    match error {
+        LogAppendError::TooLarge { .. } | LogAppendError::AppendTooLarge { .. } => ErrorCode::MessageTooLarge,
+        LogAppendError::UnknownPartition { .. } => ErrorCode::UnknownTopicOrPartition,
+        LogAppendError::ProducerEpochOver { .. } => ErrorCode::InvalidProducerEpoch,
+        LogAppendError::Corrupt { .. }
+        | LogAppendError::MissingKey { .. }
+        | LogAppendError::OutOfOrderSequence { .. }
+        | LogAppendError::Unavailable { .. }
+        | LogAppendError::Poisoned { .. }
+        | LogAppendError::Closed => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// A request that waits for the coordinator's answer.
+pub struct GroupAnswer {
+    groups: Weak<Groups>,
+    token: Token,
+    answered: oneshot::Receiver<Response>,
+}
+
+impl GroupAnswer {
+    /// `None`: the broker was closed meanwhile.
+    pub async fn answer(mut self) -> Option<Response> {
+        (&mut self.answered).await.ok()
+    }
+}
+
+impl Drop for GroupAnswer {
+    fn drop(&mut self) {
+        if let Some(groups) = self.groups.upgrade() {
+            groups.forget(self.token);
+        }
+    }
+}
+
+// ---- loading
+
+fn load(log: &Log, topic: TopicId, coordinator: &mut Coordinator) -> Result<(), OpenError> {
+    let damaged = |reason: String| OpenError::Damaged { name: OFFSETS_TOPIC.into(), reason };
+    let failed = |error: LogReadError| match std::error::Error::source(&error) {
+        Some(source) => damaged(format!("{error}: {source}")),
+        None => damaged(error.to_string()),
+    };
+    let (mut offset, end) = log.offsets(topic, 0).map_err(failed)?;
+    while offset < end {
+        let read = log.read(topic, 0, offset, 1 << 20).map_err(failed)?;
+        let mut next = end;
+        for batch in batches(&read.records).flatten() {
+            next = batch.last_offset() + 1;
+            if batch.is_control() {
+                continue;
+            }
+            let transaction = batch.is_transactional().then(|| batch.producer_id());
+            for record in batch.records().into_iter().flatten().flatten() {
+                let Some(key) = record.key else { continue };
+                let loaded = coordinator.load(key, record.value, transaction);
+                loaded.map_err(|error| damaged(error.to_string()))?;
+            }
+        }
+        offset = next;
+    }
+    Ok(())
 }
 
 fn create(log: &Log, id: TopicId) -> Result<TopicId, OpenError> {
@@ -105,71 +293,32 @@ fn create(log: &Log, id: TopicId) -> Result<TopicId, OpenError> {
     }
 }
 
+// ---- encoding
+
 /// One batch with every change.
 pub(crate) fn encode(changes: &[GroupChange], now_ms: i64) -> Bytes {
     let mut builder = RecordBatchBuilder::new(1 << 20);
     for change in changes {
-        let (key, value) = match change {
-            GroupChange::Commit(offset) => {
-                (encode_key(&offset.group, &offset.partition), Some(encode_value(offset, now_ms)))
-            }
-            GroupChange::Delete(group, partition) => (encode_key(group, partition), None),
-        };
+        let (key, value) = encode_change(change, now_ms);
         builder.push(now_ms, Some(&key), value.as_deref()).expect("strings are at most 32 KiB each, far below 1 MiB");
     }
     builder.finish()
 }
 
-fn encode_key(group: &str, partition: &TopicPartition) -> Vec<u8> {
-    let mut key = 1i16.to_be_bytes().to_vec();
-    put_string(&mut key, group);
-    put_string(&mut key, &partition.topic);
-    key.extend_from_slice(&partition.partition.to_be_bytes());
-    key
-}
-
-fn encode_value(offset: &GroupOffset, now_ms: i64) -> Vec<u8> {
-    let mut value = 3i16.to_be_bytes().to_vec();
-    value.extend_from_slice(&offset.offset.to_be_bytes());
-    value.extend_from_slice(&(-1i32).to_be_bytes());
-    put_string(&mut value, &offset.metadata);
-    value.extend_from_slice(&now_ms.to_be_bytes());
-    value
-}
-
-fn put_string(out: &mut Vec<u8>, text: &str) {
-    let len = i16::try_from(text.len()).expect("checked when the append was handed over");
-    out.extend_from_slice(&len.to_be_bytes());
-    out.extend_from_slice(text.as_bytes());
-}
-
-fn decode(mut key: &[u8], value: Option<&[u8]>) -> Option<GroupChange> {
-    // Version 2 keys are group metadata, which the classic protocol will write here too.
-    if !matches!(i16::from_be_bytes(take(&mut key)?), 0 | 1) {
-        return None;
+/// The runtime's offsets never expire: a connector that was stopped for a month goes on where it was.
+fn encode_change(change: &GroupChange, now_ms: i64) -> (Bytes, Option<Bytes>) {
+    match change {
+        GroupChange::Commit(offset) => {
+            let value = OffsetAndMetadata {
+                offset: offset.offset,
+                leader_epoch: -1,
+                metadata: offset.metadata.clone(),
+                commit_timestamp_ms: now_ms,
+                expire_timestamp_ms: Some(i64::MAX),
+            };
+            let TopicPartition { topic, partition } = &offset.partition;
+            (offset_key(&offset.group, topic, *partition), Some(offset_value(&value)))
+        }
+        GroupChange::Delete(group, TopicPartition { topic, partition }) => (offset_key(group, topic, *partition), None),
     }
-    let group = take_string(&mut key)?;
-    let topic = take_string(&mut key)?;
-    let partition = TopicPartition::new(topic, i32::from_be_bytes(take(&mut key)?));
-    let Some(mut value) = value else { return Some(GroupChange::Delete(group, partition)) };
-    let version = i16::from_be_bytes(take(&mut value)?);
-    let offset = i64::from_be_bytes(take(&mut value)?);
-    if version >= 3 {
-        take::<4>(&mut value)?;
-    }
-    let metadata = take_string(&mut value)?;
-    Some(GroupChange::Commit(GroupOffset { group, partition, offset, metadata }))
-}
-
-fn take_string(input: &mut &[u8]) -> Option<String> {
-    let len = usize::try_from(i16::from_be_bytes(take(input)?)).ok()?;
-    let (text, rest) = input.split_at_checked(len)?;
-    *input = rest;
-    String::from_utf8(text.to_vec()).ok()
-}
-
-fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
-    let (bytes, rest) = input.split_first_chunk::<N>()?;
-    *input = rest;
-    Some(*bytes)
 }

@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! - The log's queue is bounded in bytes by a semaphore that `send` waits for; the writer's thread never waits.
-//! - Committed group offsets are changed only on the writer's thread, in the order of the log, once durable.
+//! - Committed group offsets have one owner, the group coordinator; they change only on the writer's thread, in the
+//!   order of the log, once durable, whether the runtime or a client over the wire committed them.
 //! - A producer is fenced before the one that replaces it exists, and that one exists only when everything its
 //!   predecessor handed over has been answered.
 
@@ -17,6 +18,7 @@ mod producer;
 mod waiters;
 mod wire;
 
+pub use groups::GroupAnswer;
 use groups::Groups;
 use parking_lot::Mutex;
 use producer::{EmbeddedProducer, Fence};
@@ -46,6 +48,8 @@ pub struct EmbeddedConfig {
     pub clock: Arc<dyn Clock>,
     pub random: Random,
     pub fail_points: FailPoints,
+    /// The group coordinator's settings.
+    pub groups: sluice_group::Config,
 }
 
 impl EmbeddedConfig {
@@ -59,6 +63,7 @@ impl EmbeddedConfig {
             clock: Arc::new(SystemClock),
             random: Arc::new(|| *uuid::Uuid::new_v4().as_bytes()),
             fail_points: FailPoints::default(),
+            groups: sluice_group::Config::default(),
         }
     }
 }
@@ -69,7 +74,7 @@ pub struct EmbeddedBroker {
 }
 
 pub(crate) struct Inner {
-    log: Log,
+    log: Arc<Log>,
     cluster_id: String,
     groups: Arc<Groups>,
     waiters: Arc<Waiters>,
@@ -82,6 +87,13 @@ pub(crate) struct Inner {
     producer_ids: tokio::sync::Mutex<ProducerIds>,
     report: RecoveryReport,
     _data_dir: Option<DataDir>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Here rather than where the log's last handle goes: that may be the writer's own thread.
+        self.log.close();
+    }
 }
 
 impl EmbeddedBroker {
@@ -124,7 +136,8 @@ impl EmbeddedBroker {
             observer: waiters.clone(),
             options,
         })?;
-        let groups = Arc::new(Groups::open(&log, &config.random)?);
+        let log = Arc::new(log);
+        let groups = Groups::open(&log, &config.random, &config.clock, config.groups)?;
         Ok(Arc::new(Self {
             inner: Arc::new(Inner {
                 log,

@@ -66,8 +66,9 @@ impl Producer for EmbeddedProducer {
             .collect();
         let mut parts = resolve(&self.inner, &append)?;
         let changes: Vec<GroupChange> = append.group_offsets.into_iter().map(GroupChange::Commit).collect();
+        let now_ms = self.inner.clock.now_ms();
         if !changes.is_empty() {
-            let records = groups::encode(&changes, self.inner.clock.now_ms());
+            let records = groups::encode(&changes, now_ms);
             parts.push(LogPart { topic: self.inner.groups.topic, partition: 0, records });
         }
         let (answer, answered) = oneshot::channel();
@@ -75,7 +76,9 @@ impl Producer for EmbeddedProducer {
         let count = names.len();
         let done = Box::new(move |outcome: Result<Vec<i64>, LogAppendError>| {
             let outcome = outcome.map(|mut base_offsets| {
-                changes.into_iter().for_each(|change| groups.apply(change));
+                if !changes.is_empty() {
+                    groups.apply(&changes, now_ms);
+                }
                 base_offsets.truncate(count);
                 Appended { base_offsets }
             });

@@ -1,6 +1,7 @@
 //! What a server needs of the broker beyond the runtime's traits: topics by id, appends of one partition with their
 //! producers' sequences, reads without waiting, news of partitions, producer ids.
 
+use crate::groups::GroupAnswer;
 use crate::waiters::Waiting;
 use crate::{EmbeddedBroker, Inner};
 use bytes::Bytes;
@@ -189,6 +190,17 @@ impl EmbeddedBroker {
     #[must_use]
     pub fn news(&self, partitions: Vec<(TopicId, i32)>) -> News {
         News(self.inner.waiters.register(partitions))
+    }
+
+    /// Hands a request to the group coordinator.
+    #[must_use]
+    pub fn group_request(&self, request: sluice_group::Request) -> GroupAnswer {
+        self.inner.groups.handle(request)
+    }
+
+    /// Lets sessions, rebalances and offsets of groups time out; never returns. Exactly one task drives it.
+    pub async fn keep_group_time(&self) {
+        self.inner.groups.keep_time().await;
     }
 
     /// Moves the log start offset; returns the new one once it is durable.

@@ -3,7 +3,8 @@
 use crate::connection::{ConnectionError, Peer, Response};
 use crate::frame::{Frame, RequestHeader, take_header};
 use crate::handlers::{
-    api_versions, cluster, configs, coordinators, fetch, log_dirs, metadata, offsets, produce, producer_ids, topics,
+    api_versions, cluster, configs, coordinators, fetch, group_offsets, groups, log_dirs, metadata, offsets, produce,
+    producer_ids, topics,
 };
 use crate::server::Shared;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -39,7 +40,15 @@ apis! {
     Fetch 4 - 17,
     ListOffsets 1 - 10,
     Metadata 0 - 13,
+    OffsetCommit 2 - 9,
+    OffsetFetch 1 - 9,
     FindCoordinator 0 - 6,
+    JoinGroup 0 - 9,
+    Heartbeat 0 - 4,
+    LeaveGroup 0 - 5,
+    SyncGroup 0 - 5,
+    DescribeGroups 0 - 6,
+    ListGroups 0 - 5,
     ApiVersions 0 - 4,
     CreateTopics 2 - 7,
     DeleteTopics 1 - 6,
@@ -50,7 +59,9 @@ apis! {
     AlterConfigs 0 - 2,
     DescribeLogDirs 1 - 4,
     CreatePartitions 0 - 3,
+    DeleteGroups 0 - 2,
     IncrementalAlterConfigs 0 - 1,
+    OffsetDelete 0 - 0,
     DescribeCluster 0 - 2,
     ListConfigResources 0 - 1,
     DescribeTopicPartitions 0 - 0,
@@ -130,6 +141,16 @@ async fn handle(context: &Context, mut body: Bytes) -> Result<Response, Connecti
         }
         ApiKey::ApiVersions => encode(id, version, &api_versions::supported()),
         ApiKey::FindCoordinator => encode(id, version, &coordinators::find(context, decode(body, version)?)),
+        ApiKey::JoinGroup => encode(id, version, &groups::join(context, decode(body, version)?).await?),
+        ApiKey::SyncGroup => encode(id, version, &groups::sync(context, decode(body, version)?).await?),
+        ApiKey::Heartbeat => encode(id, version, &groups::heartbeat(context, decode(body, version)?).await?),
+        ApiKey::LeaveGroup => encode(id, version, &groups::leave(context, decode(body, version)?).await?),
+        ApiKey::DescribeGroups => encode(id, version, &groups::describe(context, decode(body, version)?).await?),
+        ApiKey::ListGroups => encode(id, version, &groups::list(context, decode(body, version)?).await?),
+        ApiKey::DeleteGroups => encode(id, version, &groups::delete(context, decode(body, version)?).await?),
+        ApiKey::OffsetCommit => encode(id, version, &group_offsets::commit(context, decode(body, version)?).await?),
+        ApiKey::OffsetFetch => encode(id, version, &group_offsets::fetch(context, decode(body, version)?).await?),
+        ApiKey::OffsetDelete => encode(id, version, &group_offsets::delete(context, decode(body, version)?).await?),
         ApiKey::CreateTopics => encode(id, version, &topics::create(context, decode(body, version)?).await),
         ApiKey::DeleteTopics => encode(id, version, &topics::delete(context, decode(body, version)?).await),
         ApiKey::CreatePartitions => {

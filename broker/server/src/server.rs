@@ -79,6 +79,10 @@ impl Server {
             config,
             broker,
         });
+        let (keeper, stopped) = (shared.clone(), stop.clone());
+        tasks.spawn(async move {
+            let _ = stopped.run_until_cancelled(keeper.broker.keep_group_time()).await;
+        });
         let addresses = bound.iter().map(|(_, address, _)| *address).collect();
         for (socket, _, advertised) in bound {
             let acceptor = Acceptor {
