@@ -6,8 +6,8 @@ use crate::{partition, stored_position};
 use sluice_plugin_sdk::file::{Change, Reader};
 use sluice_plugin_sdk::*;
 
-/// How long one poll waits for the file to grow.
-const WAIT_MS: u32 = 500;
+/// A file that does not change is looked at so rarely.
+const WAIT_MS: u32 = 30_000;
 
 pub struct FileTask {
     config: FileConfig,
@@ -115,13 +115,17 @@ impl FileTask {
         )
     }
 
-    /// There was no whole line: waits a while, and says whether reading again may give one.
+    /// There was no whole line: says whether reading again may give one, and else when to look again.
     fn has_news(&mut self) -> Result<bool> {
         let Some(open) = &mut self.open else { return Ok(false) };
         // Only what was written behind an unfinished line is news.
         open.size_seen = open.size_seen.max(open.reader.info()?.size_bytes);
-        match open.reader.wait_for_change(open.size_seen, WAIT_MS)? {
-            Change::Unchanged => Ok(false),
+        match open.reader.change(open.size_seen)? {
+            // An old file that was renamed stays the one that is followed until the path names a new one.
+            Change::Unchanged | Change::Gone => {
+                open.reader.poll_on_change(open.size_seen, WAIT_MS);
+                Ok(false)
+            }
             Change::Grown => Ok(true),
             Change::Truncated => {
                 if open.reader.info()?.size_bytes < open.position {
@@ -136,7 +140,6 @@ impl FileTask {
                 self.leave_old_file();
                 self.open_file()
             }
-            Change::Gone => Ok(false),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Opening files beneath what is granted, and nothing else.
 
 use crate::config::absolute_path;
+use crate::watch::Watcher;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -9,6 +10,7 @@ use sluice_capability::bindings::errors::Error;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What one connector may reach.
 pub struct Access {
@@ -17,6 +19,7 @@ pub struct Access {
     /// None: anywhere.
     roots: Option<Vec<PathBuf>>,
     forbidden: Vec<PathBuf>,
+    watcher: Arc<Watcher>,
 }
 
 /// A folder that was opened and may be used, and a name in it.
@@ -28,12 +31,22 @@ pub struct Place {
 
 impl Access {
     #[must_use]
-    pub fn new(connector: &str, granted: Vec<PathBuf>, roots: Option<Vec<PathBuf>>, forbidden: Vec<PathBuf>) -> Self {
+    pub fn new(
+        connector: &str,
+        granted: Vec<PathBuf>,
+        roots: Option<Vec<PathBuf>>,
+        forbidden: Vec<PathBuf>,
+        watcher: Arc<Watcher>,
+    ) -> Self {
         // What is granted and closed is compared with real paths; a folder that does not exist yet has no other.
         let real = |path: PathBuf| std::fs::canonicalize(&path).unwrap_or(path);
         let roots = roots.map(|roots| roots.into_iter().map(real).collect());
         let forbidden = forbidden.into_iter().map(real).collect();
-        Self { connector: connector.to_owned(), granted, roots, forbidden }
+        Self { connector: connector.to_owned(), granted, roots, forbidden, watcher }
+    }
+
+    pub(crate) fn watcher(&self) -> &Watcher {
+        &self.watcher
     }
 
     /// Opens for reading: a regular file or a folder.

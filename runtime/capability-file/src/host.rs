@@ -12,6 +12,7 @@ use sluice_capability::state::{ByteSink, Output};
 use sluice_capability::{CapabilityError, GuestState, HostResult};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::component::Resource;
 
 /// More entries than a guest could do anything with.
@@ -139,10 +140,16 @@ impl files::HostReader for GuestState {
         Ok(self.entered_host().get(&this)?.change(position))
     }
 
-    async fn wait_for_change(&mut self, this: Resource<Reader>, position: u64, max_wait_ms: u32) -> HostResult<Change> {
-        let change = self.entered_host().get_mut(&this)?.wait_for_change(position, max_wait_ms).await;
-        self.entered_host();
-        Ok(change)
+    async fn poll_on_change(
+        &mut self,
+        this: Resource<Reader>,
+        position: u64,
+        max_wait_ms: u32,
+    ) -> wasmtime::Result<()> {
+        let max_wait = Duration::from_millis(max_wait_ms.into());
+        let changed = self.entered_host().get(&this)?.changed(position, max_wait);
+        self.wakes.push(Box::pin(changed));
+        Ok(())
     }
 
     async fn drop(&mut self, this: Resource<Reader>) -> wasmtime::Result<()> {

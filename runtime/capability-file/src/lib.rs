@@ -13,6 +13,7 @@ mod host;
 pub mod lines;
 mod reader;
 mod sink;
+mod watch;
 
 pub use reader::Reader;
 
@@ -44,6 +45,7 @@ pub const NAME: &str = "file";
 /// Files, for all guests of this process.
 pub struct FileCapability {
     ceiling: config::FileCeiling,
+    watcher: Arc<watch::Watcher>,
 }
 
 impl FileCapability {
@@ -51,7 +53,7 @@ impl FileCapability {
     /// `forbidden`: the hub's own folders, closed to every guest whatever the roots say.
     #[must_use]
     pub fn new(ceiling: &Ceiling, forbidden: Vec<PathBuf>) -> Self {
-        Self { ceiling: config::FileCeiling::new(ceiling, forbidden) }
+        Self { ceiling: config::FileCeiling::new(ceiling, forbidden), watcher: Arc::default() }
     }
 }
 
@@ -66,8 +68,8 @@ impl Capability for FileCapability {
 
     fn prepare(&self, identity: &GuestIdentity, grants: &Grants) -> Result<Box<dyn Any + Send>, GrantError> {
         let granted = self.ceiling.allow(grants)?;
-        let access =
-            Access::new(&identity.connector, granted, self.ceiling.roots.clone(), self.ceiling.forbidden.clone());
+        let (roots, forbidden) = (self.ceiling.roots.clone(), self.ceiling.forbidden.clone());
+        let access = Access::new(&identity.connector, granted, roots, forbidden, self.watcher.clone());
         Ok(Box::new(Arc::new(access)))
     }
 }

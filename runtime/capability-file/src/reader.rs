@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use sluice_capability::CapabilityError;
 use sluice_capability::bindings::errors::Error;
 use sluice_data::ConnectBatch;
+use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,14 +20,20 @@ use std::time::Duration;
 
 /// An open file.
 pub struct Reader {
+    followed: Followed,
+    /// Of the lines read last: what a read takes beyond the lines that are asked for is read again.
+    typical_line_bytes: usize,
+    unfinished: Option<Unfinished>,
+}
+
+/// The file as it is compared with what its path names.
+#[derive(Clone)]
+struct Followed {
     file: Arc<OwnedFd>,
     path: String,
     access: Arc<Access>,
     /// Where the last call of `read-lines` began to find nothing new: an unfinished last line is no news.
     looked: Option<Looked>,
-    /// Of the lines read last: what a read takes beyond the lines that are asked for is read again.
-    typical_line_bytes: usize,
-    unfinished: Option<Unfinished>,
 }
 
 #[derive(Clone, Copy)]
@@ -43,11 +50,10 @@ pub struct ReadLines {
 
 /// Until lines were read.
 const TYPICAL_LINE_BYTES: usize = 256;
-/// Between two looks at a file that does not change.
-const WAIT_FIRST: Duration = Duration::from_millis(2);
-const WAIT_LONGEST: Duration = Duration::from_millis(200);
-/// One host call must not hold a task's stop for longer.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Between two looks at a file of which the kernel tells when it changes: for what the kernel does not see.
+const LOOK_WATCHED: Duration = Duration::from_secs(1);
+/// Between two looks at a path that names nothing, or at a file that cannot be watched.
+const LOOK_UNWATCHED: Duration = Duration::from_millis(100);
 /// What one call of `read-bytes` gives at most.
 const READ_BYTES_MAX: u32 = 16 << 20;
 
@@ -64,10 +70,7 @@ impl Reader {
         })
         .await?;
         Ok(Self {
-            file: Arc::new(file),
-            path,
-            access,
-            looked: None,
+            followed: Followed { file: Arc::new(file), path, access, looked: None },
             typical_line_bytes: TYPICAL_LINE_BYTES,
             unfinished: None,
         })
@@ -76,7 +79,7 @@ impl Reader {
     /// # Errors
     /// What the system says.
     pub fn info(&self) -> Result<FileInfo, Error> {
-        Ok(file_info(&self.path, &self.stat()?))
+        Ok(file_info(&self.followed.path, &self.followed.stat()?))
     }
 
     /// # Errors
@@ -97,8 +100,8 @@ impl Reader {
             read_bytes_max: (options.max_bytes as usize)
                 .min(lines_max.saturating_mul(self.typical_line_bytes.saturating_mul(9) / 8)),
         };
-        let (file, unfinished) = (self.file.clone(), self.unfinished);
-        let path = self.path.clone();
+        let (file, unfinished) = (self.followed.file.clone(), self.unfinished);
+        let path = self.followed.path.clone();
         let (mut found, column) = blocking(move || {
             let mut found = read_lines(&Descriptor(&file), position, limits, unfinished)
                 .map_err(|error| io_error("read", Path::new(&path), errno_of(&error)))?;
@@ -110,7 +113,7 @@ impl Reader {
             self.typical_line_bytes = (found.position - position) as usize / values.len() + 1;
         }
         self.unfinished = found.unfinished;
-        self.looked = Some(Looked { position: found.position, to: found.looked_to });
+        self.followed.looked = Some(Looked { position: found.position, to: found.looked_to });
         let oversized = std::mem::take(&mut found.oversized);
         let oversized = oversized
             .into_iter()
@@ -123,7 +126,7 @@ impl Reader {
     /// # Errors
     /// What the system says.
     pub async fn read_bytes(&self, position: u64, max_bytes: u32) -> Result<Vec<u8>, Error> {
-        let (file, path) = (self.file.clone(), self.path.clone());
+        let (file, path) = (self.followed.file.clone(), self.followed.path.clone());
         let wanted = max_bytes.min(READ_BYTES_MAX) as usize;
         blocking(move || {
             let mut bytes = Vec::with_capacity(wanted.min(1 << 20));
@@ -143,6 +146,21 @@ impl Reader {
     /// # Errors
     /// What the system says; not when the path is gone.
     pub fn change(&self, position: u64) -> Result<Change, Error> {
+        self.followed.change(position)
+    }
+
+    /// Ends when there is something to read behind `position`, when the path names another file, when looking fails, or after `max_wait`.
+    pub fn changed(&self, position: u64, max_wait: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let followed = self.followed.clone();
+        async move {
+            // Out of time is an answer, too.
+            let _ = tokio::time::timeout(max_wait, followed.changed(position)).await;
+        }
+    }
+}
+
+impl Followed {
+    fn change(&self, position: u64) -> Result<Change, Error> {
         let own = self.stat()?;
         let size = own.st_size as u64;
         if size < position {
@@ -161,19 +179,28 @@ impl Reader {
         }
     }
 
-    /// # Errors
-    /// As [`Reader::change`].
-    pub async fn wait_for_change(&self, position: u64, max_wait_ms: u32) -> Result<Change, Error> {
-        let end = tokio::time::Instant::now() + Duration::from_millis(max_wait_ms.into()).min(WAIT_MAX);
-        let mut pause = WAIT_FIRST;
+    async fn changed(&self, position: u64) {
+        let watch = self.access.watcher().watch(&self.file);
         loop {
-            let change = self.change(position)?;
-            let now = tokio::time::Instant::now();
-            if !matches!(change, Change::Unchanged | Change::Gone) || now >= end {
-                return Ok(change);
+            let told = watch.as_ref().ok().map(|watch| watch.changed.notified());
+            tokio::pin!(told);
+            // From here on a change is told, so that none falls between the look and the wait.
+            if let Some(told) = told.as_mut().as_pin_mut() {
+                told.enable();
             }
-            tokio::time::sleep_until((now + pause).min(end)).await;
-            pause = (pause * 2).min(WAIT_LONGEST);
+            let look = match self.change(position) {
+                Ok(Change::Unchanged) if watch.is_ok() => LOOK_WATCHED,
+                Ok(Change::Unchanged | Change::Gone) => LOOK_UNWATCHED,
+                _ => return,
+            };
+            let told = async {
+                match told.as_pin_mut() {
+                    Some(told) => told.await,
+                    None => std::future::pending().await,
+                }
+            };
+            // Either way: look again.
+            let _ = tokio::time::timeout(look, told).await;
         }
     }
 

@@ -3,6 +3,7 @@
 use arrow_array::cast::AsArray;
 use sluice_capability::bindings::errors::Error;
 use sluice_capability::bindings::writers::HostOutput;
+use sluice_capability::state::Wake;
 use sluice_capability::{Capability, Ceiling, Grants, GuestIdentity, GuestState, Named};
 use sluice_capability_file::bindings::sluice::file::files::{Change, Host, HostReader, LineOptions, Lines};
 use sluice_capability_file::{FileCapability, Reader};
@@ -11,6 +12,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::task::Poll;
 use wasmtime::component::Resource;
 
 struct Folder {
@@ -108,10 +110,10 @@ async fn a_growing_file_is_read_to_its_end_again_and_again() {
     let borrow = || Resource::new_borrow(reader.rep());
     assert_eq!(state.change(borrow(), 8).await.unwrap().unwrap(), Change::Unchanged, "half a line is no news twice");
     fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b" a line\n").unwrap();
-    assert_eq!(state.wait_for_change(borrow(), 8, 60_000).await.unwrap().unwrap(), Change::Grown);
+    assert_eq!(state.change(borrow(), 8).await.unwrap().unwrap(), Change::Grown);
     let rest = lines(&mut state, &reader, 8, OPTIONS()).await;
     assert_eq!((texts(&mut state, &rest), rest.position), (vec!["half a line".into()], 20));
-    assert_eq!(state.wait_for_change(borrow(), 20, 1).await.unwrap().unwrap(), Change::Unchanged);
+    assert_eq!(state.change(borrow(), 20).await.unwrap().unwrap(), Change::Unchanged);
 }
 
 #[tokio::test]
@@ -120,10 +122,47 @@ async fn waiting_ends_when_the_file_grows() {
     let path = folder.write("access.log", "one\n");
     let mut state = guest(&[&path]);
     let reader = open(&mut state, &path).await;
-    let waiting = state.wait_for_change(Resource::new_borrow(reader.rep()), 4, 30_000);
-    let writing = async { fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"two\n").unwrap() };
-    let (change, ()) = tokio::join!(waiting, writing);
-    assert_eq!(change.unwrap().unwrap(), Change::Grown);
+    let mut woken = asked_to_wake(&mut state, &reader, 4).await;
+    fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"two\n").unwrap();
+    woken.as_mut().await;
+    assert_eq!(state.change(Resource::new_borrow(reader.rep()), 4).await.unwrap().unwrap(), Change::Grown);
+}
+
+#[tokio::test]
+async fn waiting_ends_when_the_path_names_another_file() {
+    let folder = Folder::new();
+    let path = folder.write("access.log", "one\n");
+    let mut state = guest(&[&path]);
+    let reader = open(&mut state, &path).await;
+    let mut woken = asked_to_wake(&mut state, &reader, 4).await;
+    fs::rename(&path, folder.path("access.log.1")).unwrap();
+    assert!(poll_once(&mut woken).await.is_pending(), "a file that was moved away is still the one that is followed");
+    folder.write("access.log", "");
+    woken.as_mut().await;
+    assert_eq!(state.change(Resource::new_borrow(reader.rep()), 4).await.unwrap().unwrap(), Change::Replaced);
+}
+
+#[tokio::test]
+async fn waiting_ends_when_its_time_is_over() {
+    let folder = Folder::new();
+    let path = folder.write("access.log", "one\n");
+    let mut state = guest(&[&path]);
+    let reader = open(&mut state, &path).await;
+    state.poll_on_change(Resource::new_borrow(reader.rep()), 4, 1).await.unwrap();
+    state.wakes.pop().unwrap().await;
+    assert_eq!(state.change(Resource::new_borrow(reader.rep()), 4).await.unwrap().unwrap(), Change::Unchanged);
+}
+
+/// What the runtime waits for until it polls again; it has begun to wait.
+async fn asked_to_wake(state: &mut GuestState, reader: &Resource<Reader>, position: u64) -> Wake {
+    state.poll_on_change(Resource::new_borrow(reader.rep()), position, 600_000).await.unwrap();
+    let mut woken = state.wakes.pop().unwrap();
+    assert!(poll_once(&mut woken).await.is_pending(), "nothing has changed yet");
+    woken
+}
+
+async fn poll_once(wake: &mut Wake) -> Poll<()> {
+    std::future::poll_fn(|context| Poll::Ready(wake.as_mut().poll(context))).await
 }
 
 #[tokio::test]

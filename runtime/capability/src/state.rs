@@ -4,7 +4,12 @@ use crate::bindings::errors::Error;
 use sluice_data::ConnectBatch;
 use std::any::Any;
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
 use wasmtime::component::{HasData, ResourceTable};
+
+/// Ends when a source should be polled again.
+pub type Wake = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Who a guest instance works for; part of every message about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub struct GuestState {
     pub host: Box<dyn Any + Send>,
     /// What each granted capability prepared, by its name.
     capabilities: HashMap<&'static str, Box<dyn Any + Send>>,
+    /// What should end the wait for a source's next poll, gathered during a poll.
+    pub wakes: Vec<Wake>,
     /// Epoch ticks spent inside the guest since the last host call: the deadline counts these.
     pub ticks_in_guest: u32,
 }
@@ -29,7 +36,14 @@ pub struct GuestState {
 impl GuestState {
     #[must_use]
     pub fn new(identity: GuestIdentity, host: Box<dyn Any + Send>) -> Self {
-        Self { identity, table: ResourceTable::new(), host, capabilities: HashMap::new(), ticks_in_guest: 0 }
+        Self {
+            identity,
+            table: ResourceTable::new(),
+            host,
+            capabilities: HashMap::new(),
+            wakes: Vec::new(),
+            ticks_in_guest: 0,
+        }
     }
 
     pub fn grant(&mut self, capability: &'static str, prepared: Box<dyn Any + Send>) {

@@ -5,6 +5,7 @@
 //!
 //! What it is not: it holds no logic of the hub. What a command shows comes from REST.
 
+mod allocator;
 mod args;
 mod capabilities;
 mod client;
@@ -28,13 +29,23 @@ pub use worker_config::{HubConfig, WorkerConfigError};
 
 use args::{Arguments, Command};
 use clap::Parser;
+use sluice_connect_api::PluginRegistry;
 use std::process::ExitCode;
+
+/// Adds connectors that are compiled into the binary to those that it loads as components.
+pub type NativeConnectors = fn(&PluginRegistry);
 
 /// Parses the arguments and runs the command.
 #[must_use]
 pub fn main() -> ExitCode {
+    main_with(|_| {})
+}
+
+/// [`main`], of a hub with native connectors.
+#[must_use]
+pub fn main_with(native: NativeConnectors) -> ExitCode {
     let arguments = Arguments::parse();
-    match run(arguments) {
+    match run(arguments, native) {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => {
             eprintln!("error: {exit}");
@@ -43,10 +54,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Exit> {
+fn run(arguments: Arguments, native: NativeConnectors) -> Result<(), Exit> {
     let remote = arguments.remote;
     match arguments.command {
-        Command::Start(options) => start::run(&options),
+        Command::Start(options) => start::run(&options, native),
         Command::Connector(command) => client::run(connector::run(command, &remote)),
         Command::Topic(command) => client::run(topic::run(command, &remote)),
         Command::Plugin(command) => client::run(plugin::run(command, &remote)),

@@ -1,5 +1,6 @@
 //! The hub in one process: log, plugins, worker, herder and REST, put together.
 
+use crate::NativeConnectors;
 use crate::capabilities::capabilities;
 use crate::components::COMPONENTS;
 use crate::exit::{Exit, chain};
@@ -39,7 +40,7 @@ impl Standalone {
     ///
     /// # Errors
     /// One line that says what stands in the way.
-    pub async fn start(config: &HubConfig, metrics: MetricsHandle) -> Result<Self, Exit> {
+    pub async fn start(config: &HubConfig, native: NativeConnectors, metrics: MetricsHandle) -> Result<Self, Exit> {
         let failed = |error: &(dyn std::error::Error + 'static)| Exit::failed(error);
         let broker = open_broker(config).await?;
         let secrets = Secrets::open(&config.data_dir.join("secret.key")).map_err(|error| failed(&error))?;
@@ -49,6 +50,7 @@ impl Standalone {
         sluice_converters::register(&plugins);
         sluice_transforms::register(&plugins);
         load_components(&host, &plugins).await;
+        native(&plugins);
         let watchers = watch_folders(config, &host, &plugins).await;
 
         let offsets = TopicLogConfig::new(OFFSET_TOPIC, OFFSET_PARTITIONS);

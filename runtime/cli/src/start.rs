@@ -1,5 +1,6 @@
 //! `sluice start`: the hub in the foreground, until a signal ends it.
 
+use crate::NativeConnectors;
 use crate::args::StartOptions;
 use crate::client::install_tls;
 use crate::connector_files::{ConnectorFile, read_connector_file};
@@ -17,12 +18,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Guests have their own threads; these drive tasks and REST.
-const WORKER_THREADS: usize = 2;
+/// These drive tasks, short calls of guests, and REST; one more than needed even on one core, so that none holds up the others.
+const WORKER_THREADS_MIN: usize = 2;
 /// How long answers under way may take once the hub stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-pub fn run(options: &StartOptions) -> Result<(), Exit> {
+pub fn run(options: &StartOptions, native: NativeConnectors) -> Result<(), Exit> {
+    crate::allocator::limit_arenas();
     let mut config = HubConfig::load(options).map_err(|error| Exit::Usage { message: error.to_string() })?;
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| config.log_level.clone());
     sluice_telemetry::init_tracing(&filter, config.log_format)
@@ -37,19 +39,20 @@ pub fn run(options: &StartOptions) -> Result<(), Exit> {
         tracing::warn!("SLUICE_PLAN=off: deliveries are not journalled, and a crash repeats them under other names");
     }
     install_tls();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKER_THREADS)
+        .worker_threads(cores.max(WORKER_THREADS_MIN))
         .thread_name("sluice")
         .enable_all()
         .build()
         .map_err(|error| Exit::failed(&error))?;
-    let ended = runtime.block_on(serve(config, options));
+    let ended = runtime.block_on(serve(config, options, native));
     // A guest that does not end must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }
 
-async fn serve(mut config: HubConfig, options: &StartOptions) -> Result<(), Exit> {
+async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConnectors) -> Result<(), Exit> {
     let mut signals = Signals::listen().map_err(|error| Exit::failed(&error))?;
     let connectors = read_connectors(options)?;
     // First of all: a second hub by mistake ends here, before it waits for anything.
@@ -60,7 +63,7 @@ async fn serve(mut config: HubConfig, options: &StartOptions) -> Result<(), Exit
     }
     say_what_is_ignored(&config, options);
     let metrics = sluice_telemetry::init_metrics().map_err(|error| Exit::Failed { message: error.to_string() })?;
-    let hub = Standalone::start(&config, metrics).await?;
+    let hub = Standalone::start(&config, native, metrics).await?;
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
     let mut rest = tokio::spawn(sluice_rest::serve(listener, hub.router.clone(), stopped));

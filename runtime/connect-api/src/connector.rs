@@ -5,6 +5,8 @@ use crate::error::ConnectError;
 use crate::source::OffsetReader;
 use sluice_data::{ConnectorName, SourceOffset, SourcePartition, TaskId};
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +81,8 @@ pub trait TaskRequests: Send + Sync {
     fn request_reconfiguration(&self);
     /// Source: no `poll` for so long.
     fn pause(&self, duration: Duration);
+    /// Source: if the poll under way finds nothing, the next one comes when `event` ends. Of several events the first counts.
+    fn poll_on(&self, event: Pin<Box<dyn Future<Output = ()> + Send>>);
 }
 
 /// One connector's connector level. Made for a config, dropped when the call is done; keeps nothing.

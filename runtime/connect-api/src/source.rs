@@ -47,6 +47,9 @@ pub trait SourceTask: Send {
     /// Retriable: polled again after a backoff. Otherwise the task fails.
     async fn poll(&mut self) -> Result<PolledBatches, ConnectError>;
 
+    /// The last poll found nothing, and the worker waits for an event before the next: what can be made again may be given up meanwhile.
+    async fn rest(&mut self) {}
+
     /// # Errors
     /// Logged and counted; the data is safe already.
     async fn committed(&mut self, offsets: Vec<SourceOffsetPair>) -> Result<(), ConnectError>;

@@ -1,7 +1,7 @@
 //! One wasmtime engine for the process, the threads that run guests, and the clock that stops them.
 //!
-//! Guests run on their own tokio runtime: a spinning guest delayed the timers of a shared one by up to 600 ms (ten epoch
-//! ticks a poll). Epoch interruption is on and fuel is off; the reservation stays at 4 GiB of address space, since a smaller
+//! Guests that compute for long run on their own tokio runtime: a spinning guest delayed the timers of a shared one by up to 600 ms (ten
+//! epoch ticks a poll). A call begins on its caller's thread and moves after its first long turn (see `instance`). Epoch interruption is on and fuel is off; the reservation stays at 4 GiB of address space, since a smaller
 //! one brings bounds checks back (+34 % on guest compute).
 
 use crate::error::HostError;

@@ -3,6 +3,7 @@
 mod support;
 
 use sluice_connect_api::{ConnectError, ErrorKind, PluginFactory, PolledBatches, SourceTask};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use support::{Offsets, TestHost, config, connector_context, open_source};
 
@@ -93,6 +94,25 @@ async fn a_file_that_was_not_granted_cannot_be_opened() {
         let error = poll_error(mode, &[("path", granted)]).await;
         assert_ne!(error.kind, ErrorKind::Retriable, "{mode}: {error}");
         assert!(error.details.message.contains("grant") || error.details.message.contains(".."), "{mode}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_was_not_granted_is_not_even_connected_to() {
+    let (granted, other) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let url = |listener: &TcpListener| format!("http://{}/", listener.local_addr().unwrap());
+    let (granted_url, other_url) = (url(&granted), url(&other));
+    let nothing_granted = poll_error("ungranted-host", &[("other.endpoint", &other_url)]).await;
+    let another_granted = [("endpoint", granted_url.as_str()), ("other.endpoint", other_url.as_str())];
+    let another_granted = poll_error("ungranted-host", &another_granted).await;
+    for error in [nothing_granted, another_granted] {
+        assert_fatal(&error, "not-granted", "grant");
+    }
+    let metadata = [("endpoint", granted_url.as_str()), ("other.endpoint", "http://169.254.169.254/latest/meta-data/")];
+    assert_fatal(&poll_error("ungranted-host", &metadata).await, "not-granted", "grant");
+    for listener in [granted, other] {
+        listener.set_nonblocking(true).unwrap();
+        assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "somebody connected");
     }
 }
 

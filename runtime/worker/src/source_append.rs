@@ -6,7 +6,7 @@ use crate::error_report::{RecordError, Stage};
 use crate::source_convert::ConvertedRows;
 use crate::task_error::TaskError;
 use crate::topics::TopicCreator;
-use arrow_array::{Array, BinaryArray, Int64Array};
+use arrow_array::{Array, BinaryArray, Int32Array, Int64Array};
 use indexmap::IndexMap;
 use sluice_client::{Append, AppendError, PartitionRecords, TopicDescription, TopicName};
 use sluice_connect_api::SourceOffsetPair;
@@ -52,13 +52,14 @@ impl TopicRecords {
             let bytes = column_bytes(rows.keys.as_ref()) + column_bytes(rows.values.as_ref());
             self.partitions[0].reserve(bytes + rows.batch.len() * RECORD_OVERHEAD_BYTES);
         }
-        let (timestamps, headers) = (rows.batch.timestamps(), rows.batch.headers());
+        let (timestamps, headers, partitions) =
+            (rows.batch.timestamps(), rows.batch.headers(), rows.batch.partitions());
         let mut errors = Vec::new();
         for row in 0..rows.batch.len() {
             let key = rows.keys.as_ref().filter(|keys| keys.is_valid(row)).map(|keys| keys.value(row));
             let value = rows.values.as_ref().filter(|values| values.is_valid(row)).map(|values| values.value(row));
             let timestamp = timestamp(timestamps, row, now_ms);
-            let pushed = self.partition(rows, row, key).and_then(|partition| {
+            let pushed = self.partition(partitions, row, key).and_then(|partition| {
                 let builder = &mut self.partitions[partition];
                 let pushed = match headers {
                     None => builder.push(timestamp, key, value),
@@ -78,9 +79,9 @@ impl TopicRecords {
 
     /// As Kafka's producer: explicit, else by the key, else sticky.
     #[inline]
-    fn partition(&self, rows: &ConvertedRows, row: usize, key: Option<&[u8]>) -> Result<usize, String> {
+    fn partition(&self, asked: Option<&Int32Array>, row: usize, key: Option<&[u8]>) -> Result<usize, String> {
         let count = self.partitions.len();
-        if let Some(partitions) = rows.batch.partitions().filter(|partitions| partitions.is_valid(row)) {
+        if let Some(partitions) = asked.filter(|partitions| partitions.is_valid(row)) {
             let partition = partitions.value(row);
             let in_range = usize::try_from(partition).ok().filter(|partition| *partition < count);
             return in_range.ok_or_else(|| format!("it asks for partition {partition}, but there are {count}"));

@@ -135,10 +135,11 @@ impl WorkerSourceTask {
         match polled {
             Ok(polled) if polled.is_empty() => {
                 self.flush().await?;
-                self.wait_for_input().await;
+                self.wait_for_input().await?;
                 Ok(None)
             }
             Ok(polled) => {
+                drop(self.parts.requests.take_event());
                 (self.idle_wait, self.failed_polls) = (IDLE_WAIT_MIN, 0);
                 self.metrics.record_poll.increment(polled.batches.iter().map(|batch| batch.len() as u64).sum());
                 self.report_rejected(&polled)?;
@@ -267,11 +268,20 @@ impl WorkerSourceTask {
         Ok(())
     }
 
-    /// As long as the connector asked for, else twice as long as the last time.
-    async fn wait_for_input(&mut self) {
+    /// Until the event that the connector asked for, or as long as it asked for, else twice as long as the last time.
+    async fn wait_for_input(&mut self) -> Result<(), TaskError> {
+        if let Some(event) = self.parts.requests.take_event() {
+            self.parts.lifecycle.abortable(self.task.rest()).await?;
+            tokio::select! {
+                () = event => {}
+                () = self.parts.lifecycle.interrupted() => {}
+            }
+            return Ok(());
+        }
         let wait = self.parts.requests.take_pause().unwrap_or(self.idle_wait);
         self.idle_wait = (self.idle_wait * 2).min(self.parts.shared.context.config.poll_backoff_max);
         self.wait(wait).await;
+        Ok(())
     }
 
     async fn back_off(&mut self, operation: &str, attempt: u32, error: &ConnectError) {

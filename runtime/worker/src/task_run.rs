@@ -8,6 +8,7 @@ use crate::task_error::TaskError;
 use crate::task_state::TaskSpec;
 use crate::worker::Shared;
 use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, select_all};
 use parking_lot::Mutex;
 use sluice_client::Producer;
 use sluice_connect_api::connector::TaskRequests;
@@ -82,12 +83,19 @@ pub(crate) struct Requests {
     spec: Arc<TaskSpec>,
     commit: Notify,
     pause: Mutex<Option<Duration>>,
+    events: Mutex<Vec<BoxFuture<'static, ()>>>,
 }
 
 impl Requests {
     /// The wait that the source asked for, once.
     pub fn take_pause(&self) -> Option<Duration> {
         self.pause.lock().take()
+    }
+
+    /// Ends with the first event that the source asked to be polled on; `None`: it asked for none.
+    pub fn take_event(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let events = std::mem::take(&mut *self.events.lock());
+        (!events.is_empty()).then(|| select_all(events).map(drop))
     }
 
     pub async fn commit_requested(&self) {
@@ -106,6 +114,10 @@ impl TaskRequests for Requests {
 
     fn pause(&self, duration: Duration) {
         *self.pause.lock() = Some(duration);
+    }
+
+    fn poll_on(&self, event: BoxFuture<'static, ()>) {
+        self.events.lock().push(event);
     }
 }
 
@@ -128,6 +140,7 @@ impl TaskParts {
             spec: Arc::clone(&spec),
             commit: Notify::new(),
             pause: Mutex::default(),
+            events: Mutex::default(),
         };
         Self {
             shared,

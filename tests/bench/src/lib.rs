@@ -3,15 +3,33 @@
 //! A bench is a program in `src/bin` that drives the real binary, counts at the destination, and files a [`Report`]. `cargo xtask bench`
 //! builds them in release and runs them; `README.md` holds the claims and what was measured.
 
+mod counted;
+mod native_file;
 mod options;
 mod processor;
 mod report;
 mod start_job;
 
+use anyhow::{Result, ensure};
+use sluice_harness::target_folder;
+use std::path::PathBuf;
+
+pub use counted::records_in_topic;
+pub use native_file::{NATIVE_CLASS, NativeFileTask, file_capability, register_native};
 pub use options::Options;
 pub use processor::processor_nanoseconds;
 pub use report::{Bar, Report};
 pub use start_job::{StartJob, StartTimes};
+
+/// A component that `cargo xtask setup` built.
+///
+/// # Errors
+/// When it was not built.
+pub fn component(name: &str) -> Result<PathBuf> {
+    let path = target_folder()?.join("components").join(format!("{name}.wasm"));
+    ensure!(path.exists(), "{} is missing; run `cargo xtask setup`", path.display());
+    Ok(path)
+}
 
 /// The middle of the values; of an even number, the mean of the two in the middle.
 pub fn median(values: &[f64]) -> f64 {

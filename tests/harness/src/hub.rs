@@ -27,6 +27,7 @@ pub struct HubOptions {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     folder: Option<PathBuf>,
+    program: Option<PathBuf>,
 }
 
 /// A running hub. Dropped, it is killed; when the test panics, the end of its log is shown.
@@ -48,6 +49,7 @@ impl Hub {
             arguments: Vec::new(),
             environment: Vec::new(),
             folder: None,
+            program: None,
         }
     }
 
@@ -155,6 +157,12 @@ impl HubOptions {
         self
     }
 
+    /// A program that takes `sluice`'s arguments, instead of `sluice` itself.
+    pub fn program(mut self, program: impl Into<PathBuf>) -> HubOptions {
+        self.program = Some(program.into());
+        self
+    }
+
     pub fn port(mut self, port: u16) -> HubOptions {
         self.port = Some(port);
         self
@@ -189,7 +197,7 @@ impl HubOptions {
         }
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.with_context(|| format!("cannot open {}", self.log.display()))?;
-        let mut command = Command::new(binary()?);
+        let mut command = Command::new(self.program.clone().map_or_else(binary, Ok)?);
         // Compiled connectors are kept between tests, but beside the build: a folder of the hub itself is closed to connectors,
         // and a user's own cache folder may hold what they read.
         command.env("XDG_CACHE_HOME", target_folder()?.join("hub-cache"));

@@ -13,9 +13,15 @@ impl Source for Hostile {
     fn definition() -> Definition {
         Definition::source("HostileExample", env!("CARGO_PKG_VERSION"), "Misbehaves as its mode says.")
             .capability("file")
+            .capability("http")
             .key(ConfigKey::string("mode", "What to do.").required())
             .key(ConfigKey::string("path", "A file that it may read.").grants("file.path"))
             .key(ConfigKey::string("other", "A file that it tries to read.").default("/etc/passwd"))
+            .key(ConfigKey::string("endpoint", "An HTTP endpoint that it may reach.").grants("http.url"))
+            .key(
+                ConfigKey::string("other.endpoint", "An address that it tries to reach.")
+                    .default("http://169.254.169.254/latest/meta-data/"),
+            )
             .key(ConfigKey::string("url", "An address, perhaps with credentials."))
             .key(ConfigKey::password("secret", "What it must not see."))
     }
@@ -59,7 +65,12 @@ impl SourceTask for HostileTask {
                 black_box(recurse(black_box(1)));
             }
             "memory" => exhaust_memory(),
-            "output" => return Err(Error::retriable("much", "x".repeat(16 << 20))),
+            "output" => {
+                let much = "x".repeat(6 << 20);
+                loop {
+                    log::write(log::Level::Info, &much);
+                }
+            }
             "log-flood" => loop {
                 info!("flood");
             },
@@ -74,6 +85,9 @@ impl SourceTask for HostileTask {
             }
             "escape" => {
                 file::open_read(&format!("{}/../../../../etc/passwd", self.config.string("path")?))?;
+            }
+            "ungranted-host" => {
+                http::send(&get(self.config.string("other.endpoint")?), None)?;
             }
             "secret-probing" => return self.everything_it_sees(),
             "wrong-schema" => return self.wrong_schema(),
@@ -111,6 +125,11 @@ impl HostileTask {
         let batch = BatchBuilder::new("t").column("number", texts).schema(&schema.to_string()).build()?;
         Ok(Poll { batches: vec![batch], ..Poll::default() })
     }
+}
+
+fn get(url: &str) -> http::Request {
+    let (method, url) = ("GET".to_owned(), url.to_owned());
+    http::Request { method, url, headers: Vec::new(), timeout_ms: 1_000, credential: None }
 }
 
 fn lengths_differ() -> Result<Poll> {

@@ -1,6 +1,7 @@
 //! What the tests of the plugin host share: components that `cargo xtask setup` built, a host, a task's context.
 #![allow(dead_code)]
 
+use sluice_capability::{Capability, Ceiling};
 use sluice_connect_api::connector::ConnectorContext;
 use sluice_connect_api::connector::TaskRequests;
 use sluice_connect_api::{ConfigMap, OffsetReader, SourceTask, TaskContext};
@@ -8,6 +9,7 @@ use sluice_data::{ConnectorName, SourceOffset, SourcePartition, TaskId};
 use sluice_plugin_host::{GuestLimits, HostConfig, Plugin, PluginHost};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,8 +47,12 @@ impl TestHost {
 }
 
 pub fn new_host(folder: &Path, limits: GuestLimits) -> PluginHost {
-    let file = sluice_capability_file::FileCapability::new(&sluice_capability::Ceiling::default(), Vec::new());
-    PluginHost::new(HostConfig { cache_dir: folder.join("cache"), limits }, vec![Box::new(file)]).unwrap()
+    let file = sluice_capability_file::FileCapability::new(&Ceiling::default(), Vec::new());
+    // The loopback is private: a test that grants an endpoint there needs it open.
+    let private = Ceiling([("allow-private-addresses".to_owned(), vec!["true".to_owned()])].into_iter().collect());
+    let http = sluice_capability_http::HttpCapability::new(&private);
+    let capabilities: Vec<Box<dyn Capability>> = vec![Box::new(file), Box::new(http)];
+    PluginHost::new(HostConfig { cache_dir: folder.join("cache"), limits }, capabilities).unwrap()
 }
 
 pub fn short_limits() -> GuestLimits {
@@ -88,6 +94,7 @@ impl TaskRequests for NoRequests {
     fn request_commit(&self) {}
     fn request_reconfiguration(&self) {}
     fn pause(&self, _duration: Duration) {}
+    fn poll_on(&self, _event: Pin<Box<dyn Future<Output = ()> + Send>>) {}
 }
 
 pub fn task_context(config: ConfigMap, offsets: Offsets) -> TaskContext {

@@ -1,6 +1,5 @@
 //! Claim: the sandbox's border costs next to nothing: 1,000 rows to a guest, which reads two columns of them, and back.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,7 +8,7 @@ use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow_schema::{DataType, Field};
-use sluice_bench::{Bar, Options, Report, processor_nanoseconds};
+use sluice_bench::{Bar, Options, Report, component, processor_nanoseconds};
 use sluice_connect_api::plugins::TransformationPlugin;
 use sluice_connect_api::{ConfigMap, Transformation};
 use sluice_data::ConnectBatch;
@@ -71,11 +70,4 @@ fn batch(rows: usize) -> Result<ConnectBatch> {
     let value = StructArray::from(columns.into_iter().map(column).collect::<Vec<_>>());
     let field = Field::new("value", DataType::Struct(value.fields().clone()), false);
     Ok(ConnectBatch::builder("border", &field, Arc::new(value)).build()?)
-}
-
-fn component(name: &str) -> Result<PathBuf> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    let path = target.join("components").join(format!("{name}.wasm"));
-    anyhow::ensure!(path.exists(), "{} is missing; run `cargo xtask setup`", path.display());
-    Ok(path)
 }

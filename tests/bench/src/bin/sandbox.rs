@@ -4,29 +4,20 @@
 //! Both poll the same file to its end and drop the batches. The native loop calls the same host functions as the guest, makes the same
 //! calls in the same order and the same offsets; only the sandbox is missing.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use serde_json::json;
-use sluice_bench::{Bar, Options, Report, processor_nanoseconds};
-use sluice_capability::{Capability, Ceiling, Grants, GuestIdentity, GuestState, Named};
-use sluice_capability_file::FileCapability;
-use sluice_capability_file::bindings::sluice::file::files::{self, Host as _, HostReader as _, LineOptions};
+use anyhow::Result;
+use sluice_bench::{Bar, NativeFileTask, Options, Report, component, file_capability, processor_nanoseconds};
 use sluice_connect_api::connector::TaskRequests;
-use sluice_connect_api::{
-    ConfigMap, ConnectError, OffsetReader, PluginFactory, PolledBatches, SourceOffsetPair, SourceTask, TaskContext,
-};
+use sluice_connect_api::{ConfigMap, OffsetReader, PluginFactory, SourceTask, TaskContext};
 use sluice_data::{ConnectorName, SourceOffset, SourcePartition, TaskId};
 use sluice_plugin_host::{GuestLimits, HostConfig, PluginHost};
-use wasmtime::component::Resource;
 
 const LINES: u64 = 2_000_000;
-const BATCH_BYTES: u32 = 1 << 20;
-const BATCH_LINES: u32 = 65_536;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -36,13 +27,13 @@ async fn main() -> Result<()> {
     let file = folder.path().join("access.log");
     write_lines(&file, lines)?;
     let config = HostConfig { cache_dir: folder.path().join("cache"), limits: GuestLimits::default() };
-    let host = PluginHost::new(config, vec![Box::new(capability())])?;
+    let host = PluginHost::new(config, vec![Box::new(file_capability())])?;
     let plugin = host.load_file(&component("sluice-source-file")?).await?;
     let (mut sandboxed, mut native, mut differences) = (Cost::default(), Cost::default(), Vec::new());
     for _ in 0..options.runs {
         let mut task = plugin.source_task(context(&file)).await?;
         let through_wasm = sandboxed.measure(&mut *task, lines).await?;
-        let direct = native.measure(&mut NativeFileTask::new(&file)?, lines).await?;
+        let direct = native.measure(&mut NativeFileTask::new(&context(&file))?, lines).await?;
         differences.push(through_wasm - direct);
     }
     let mut report = Report::new("sandbox", options);
@@ -85,76 +76,6 @@ async fn nanoseconds(task: &mut dyn SourceTask, lines: u64) -> Result<f64> {
     Ok(took.as_nanos() as f64 / lines as f64)
 }
 
-fn capability() -> FileCapability {
-    FileCapability::new(&Ceiling::default(), Vec::new())
-}
-
-/// The connector's loop without a guest.
-struct NativeFileTask {
-    state: GuestState,
-    path: String,
-    partition: SourcePartition,
-    reader: Option<(u32, String)>,
-    position: u64,
-}
-
-impl NativeFileTask {
-    fn new(path: &Path) -> Result<Self> {
-        let path = path.display().to_string();
-        let mut state = GuestState::new(GuestIdentity::default(), Box::new(()));
-        let named = Named(BTreeMap::from([("path".to_owned(), path.clone())]));
-        let grants = Grants { named: BTreeMap::from([("default".to_owned(), named)]) };
-        let capability = capability();
-        let prepared = capability.prepare(&state.identity, &grants)?;
-        state.grant(capability.name(), prepared);
-        let partition = SourcePartition::parse(&json!({ "filename": path }).to_string())?;
-        Ok(Self { state, path, partition, reader: None, position: 0 })
-    }
-}
-
-fn host_error(error: impl std::fmt::Debug) -> ConnectError {
-    ConnectError::fatal("bench", format!("{error:?}"))
-}
-
-#[async_trait::async_trait]
-impl SourceTask for NativeFileTask {
-    async fn open(&mut self) -> Result<(), ConnectError> {
-        let reader = self.state.open_read(self.path.clone()).await.map_err(host_error)?.map_err(host_error)?;
-        let rep = reader.rep();
-        let info = files::HostReader::info(&mut self.state, Resource::new_borrow(rep)).await;
-        let identity = info.map_err(host_error)?.map_err(host_error)?.identity;
-        self.reader = Some((rep, identity));
-        Ok(())
-    }
-
-    async fn poll(&mut self) -> Result<PolledBatches, ConnectError> {
-        let Some((rep, identity)) = &self.reader else { return Ok(PolledBatches::default()) };
-        let options = LineOptions {
-            max_line_bytes: 1 << 20,
-            max_lines: BATCH_LINES,
-            max_bytes: BATCH_BYTES,
-            encoding: "utf8-replace".to_owned(),
-        };
-        let read = self.state.read_lines(Resource::new_borrow(*rep), "lines".to_owned(), self.position, options).await;
-        let read = read.map_err(host_error)?.map_err(host_error)?;
-        self.position = read.position;
-        let offset = json!({ "position": self.position, "identity": identity }).to_string();
-        let offset = serde_json::from_str(&offset).map_err(host_error)?;
-        let mut polled = PolledBatches::default();
-        if let Some(batch) = read.batch {
-            polled.batches.push(self.state.table.delete(batch).map_err(host_error)?.0);
-        }
-        polled.offsets.push((self.partition.clone(), Some(offset)));
-        Ok(polled)
-    }
-
-    async fn committed(&mut self, _offsets: Vec<SourceOffsetPair>) -> Result<(), ConnectError> {
-        Ok(())
-    }
-
-    async fn close(&mut self) {}
-}
-
 fn context(file: &Path) -> TaskContext {
     let keys = [("file", file.display().to_string()), ("topic", "lines".to_owned())];
     let config: ConfigMap = keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
@@ -183,6 +104,7 @@ impl TaskRequests for Nothing {
     fn request_commit(&self) {}
     fn request_reconfiguration(&self) {}
     fn pause(&self, _duration: Duration) {}
+    fn poll_on(&self, _event: Pin<Box<dyn Future<Output = ()> + Send>>) {}
 }
 
 fn write_lines(path: &Path, lines: u64) -> Result<()> {
@@ -191,11 +113,4 @@ fn write_lines(path: &Path, lines: u64) -> Result<()> {
         writeln!(file, "{line:099}")?;
     }
     Ok(file.flush()?)
-}
-
-fn component(name: &str) -> Result<PathBuf> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    let path = target.join("components").join(format!("{name}.wasm"));
-    path.exists().then_some(()).with_context(|| format!("{} is missing; run `cargo xtask setup`", path.display()))?;
-    Ok(path)
 }

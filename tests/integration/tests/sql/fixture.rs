@@ -18,6 +18,7 @@ use sluice_data::{ConnectBatch, ConnectorName, SourceOffset, SourcePartition, Ta
 use sluice_plugin_host::{GuestLimits, HostConfig, Plugin, PluginHost};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ impl TaskRequests for NoRequests {
     fn request_commit(&self) {}
     fn request_reconfiguration(&self) {}
     fn pause(&self, _duration: Duration) {}
+    fn poll_on(&self, _event: Pin<Box<dyn Future<Output = ()> + Send>>) {}
 }
 
 impl Fixture {

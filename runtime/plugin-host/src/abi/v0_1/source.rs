@@ -14,12 +14,14 @@ use wasmtime::component::Instance;
 
 /// One task and its instance.
 ///
-/// An instance that read something and then nothing for a while is closed and opened again: a guest's heap never shrinks, and
-/// a source that stands still with everything committed has all its state in its stored offsets.
+/// An instance that has read nothing for a while is closed, and opened again when it is polled: a guest's heap never shrinks, and a source
+/// that stands still with everything committed has all its state in its stored offsets.
 pub(crate) struct WasmSourceTask {
     plugin: Arc<Plugin>,
     context: TaskContext,
     guest: Option<GuestHandle<Source>>,
+    /// The instance was given up until the next poll.
+    is_resting: bool,
     /// Offsets of the last poll that gave something, until they are committed.
     unsettled: Vec<SourceOffsetPair>,
     /// When this instance last read something; `None`: not yet.
@@ -36,12 +38,13 @@ fn exports(guest: &Guest<Source>) -> Exports {
 
 impl WasmSourceTask {
     pub(crate) fn new(plugin: Arc<Plugin>, context: TaskContext) -> Self {
-        Self { plugin, context, guest: None, unsettled: Vec::new(), last_read: None }
+        Self { plugin, context, guest: None, is_resting: false, unsettled: Vec::new(), last_read: None }
     }
 
-    fn is_idle(&self) -> bool {
-        let idle = self.plugin.limits().idle;
-        self.unsettled.is_empty() && self.last_read.is_some_and(|last_read| last_read.elapsed() >= idle)
+    /// Whether it has read something, and then nothing for a while. An instance that never read anything has not grown.
+    fn has_stopped_reading(&self) -> bool {
+        self.unsettled.is_empty()
+            && self.last_read.is_some_and(|last_read| last_read.elapsed() >= self.plugin.limits().idle)
     }
 
     fn opened(&mut self) -> Result<&mut GuestHandle<Source>, ConnectError> {
@@ -59,27 +62,33 @@ impl SourceTask for WasmSourceTask {
             guest.call("open", |guest| Box::pin(async { exports(guest).call_open(&mut guest.store).await })).await?;
         opened.map_err(connect_error)?;
         self.guest = Some(guest);
+        self.is_resting = false;
         self.last_read = None;
         Ok(())
     }
 
     async fn poll(&mut self) -> Result<PolledBatches, ConnectError> {
-        if self.is_idle() {
+        if self.has_stopped_reading() {
             self.close().await;
+            self.open().await?;
+        } else if self.is_resting {
             self.open().await?;
         }
         let polled = self.opened()?.call("poll", |guest| {
             Box::pin(async {
+                guest.store.data_mut().wakes.clear();
                 match exports(guest).call_poll(&mut guest.store).await? {
                     Ok(result) => {
                         let batches = take_batches(&mut guest.store, result.batches)?;
-                        Ok(Ok((batches, result.offsets, result.rejected)))
+                        let wakes = std::mem::take(&mut guest.store.data_mut().wakes);
+                        Ok(Ok((batches, result.offsets, result.rejected, wakes)))
                     }
                     Err(error) => Ok(Err(error)),
                 }
             })
         });
-        let (batches, offsets, rejected) = polled.await?.map_err(connect_error)?;
+        let (batches, offsets, rejected, wakes) = polled.await?.map_err(connect_error)?;
+        wakes.into_iter().for_each(|wake| self.context.requests.poll_on(wake));
         let offsets = offsets.iter().map(source_offset).collect::<Result<Vec<_>, _>>()?;
         let rejected = rejected
             .into_iter()
@@ -90,6 +99,13 @@ impl SourceTask for WasmSourceTask {
             self.unsettled.clone_from(&polled.offsets);
         }
         Ok(polled)
+    }
+
+    async fn rest(&mut self) {
+        if self.last_read.is_none() && self.unsettled.is_empty() || self.has_stopped_reading() {
+            self.close().await;
+            self.is_resting = true;
+        }
     }
 
     async fn committed(&mut self, offsets: Vec<SourceOffsetPair>) -> Result<(), ConnectError> {
