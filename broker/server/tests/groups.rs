@@ -67,7 +67,8 @@ async fn the_runtimes_commits_and_those_over_the_wire_are_one_set_of_offsets_als
     let mut client = running.client().await;
     assert_eq!(committed(&mut client, "sink").await, Some((11, "runtime".into())));
     let listed = client.call(4, &ListGroupsRequest::default()).await;
-    let listed: Vec<_> = listed.groups.iter().map(|one| (one.group_id.to_string(), one.group_state.to_string())).collect();
+    let listed: Vec<_> =
+        listed.groups.iter().map(|one| (one.group_id.to_string(), one.group_state.to_string())).collect();
     assert_eq!(listed, [("sink".to_owned(), "Empty".to_owned())]);
     running.broker.admin().delete_group_offsets("sink", None).await.expect("it is open");
     assert_eq!(committed(&mut client, "sink").await, None);
@@ -81,7 +82,8 @@ async fn offsets_of_a_partition_that_does_not_exist_are_refused_and_the_others_s
     let mut request = commit("readers", 3);
     request.topics[0].partitions.push(OffsetCommitRequestPartition::default().with_partition_index(4));
     let answer = client.call(8, &request).await;
-    let codes: Vec<_> = answer.topics[0].partitions.iter().map(|part| (part.partition_index, part.error_code)).collect();
+    let codes: Vec<_> =
+        answer.topics[0].partitions.iter().map(|part| (part.partition_index, part.error_code)).collect();
     assert_eq!(codes, [(0, 0), (4, 3)]);
     assert_eq!(committed(&mut client, "readers").await, Some((3, "by hand".into())));
 }
