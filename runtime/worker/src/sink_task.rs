@@ -130,6 +130,7 @@ impl WorkerSinkTask {
         let assigned = self.assignment().await?;
         self.partitions = positions(&*broker, &self.group, assigned, self.settings.offset_reset).await?;
         self.metrics.partition_count.set(self.partitions.len() as f64);
+        self.find_lost_tails().await?;
         self.is_reassigned = false;
         let task = self.parts.lifecycle.abortable(self.factory.sink_task(self.parts.context())).await?;
         self.task = Some(task.map_err(|source| self.parts.connector_error("start", source))?);
@@ -345,6 +346,19 @@ impl WorkerSinkTask {
             }
             FetchError::Corrupt { .. } | FetchError::Unavailable { .. } => Err(error.into()),
         }
+    }
+
+    /// Positions beyond the log's end: it has lost records that were committed as read. Looked for before anything else is appended
+    /// there, since what comes from now on is new.
+    async fn find_lost_tails(&mut self) -> Result<(), TaskError> {
+        for index in 0..self.partitions.len() {
+            let AssignedPartition { partition, position, .. } = &self.partitions[index];
+            let end = self.consumer.end_offset(partition).await?;
+            if *position > end {
+                self.gap(index, end)?;
+            }
+        }
+        Ok(())
     }
 
     /// Records that were never read are gone.

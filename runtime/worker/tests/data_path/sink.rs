@@ -188,7 +188,8 @@ async fn records_that_are_gone_fail_the_task_unless_gaps_are_skipped() {
     assert!(failure.contains("sluice.on.gap=skip"), "{failure}");
     hub.worker.stop_task(&id).await;
     hub.run(sink_spec(&[("sluice.on.gap", "skip")], &[])).await;
-    hub.heard.0.until("two starts", |heard| heard.iter().filter(|heard| *heard == "startup").count() == 2).await;
+    // What is appended from its start on is new, and not part of the gap.
+    hub.heard.until("startup").await;
     hub.produce("numbers", &["c"]).await;
     hub.target.until_rows(1).await;
     assert_eq!(hub.target.rows(), [(2, "c".into())]);
