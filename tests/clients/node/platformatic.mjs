@@ -1,0 +1,137 @@
+// @platformatic/kafka. It takes bytes as they are, and headers as a map from bytes to bytes.
+
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import zlib from 'node:zlib'
+import { Admin, Consumer, MessagesStreamFallbackModes, MessagesStreamModes, Producer } from '@platformatic/kafka'
+import { assigned, failed, fromHex, read, serve, toHex } from './protocol.mjs'
+
+const main = createRequire(import.meta.url).resolve('@platformatic/kafka')
+const { version } = JSON.parse(readFileSync(new URL('../package.json', `file://${main}`)))
+const base = { clientId: 'sluice-clients', bootstrapBrokers: [process.argv[2]] }
+const admin = new Admin(base)
+const members = new Map()
+let alone = 0
+
+const messagesOf = ({ topic, partition, records }) =>
+  records.map(record => ({
+    topic,
+    partition,
+    key: fromHex(record.key) ?? undefined,
+    value: fromHex(record.value) ?? undefined,
+    headers: new Map(record.headers.map(([name, value]) => [Buffer.from(name), fromHex(value)])),
+    timestamp: BigInt(record.timestamp)
+  }))
+
+const recordOf = ({ offset, key, value, headers, timestamp }) => ({
+  offset: Number(offset),
+  key: toHex(key),
+  value: toHex(value),
+  headers: [...headers].map(([name, it]) => [name.toString(), toHex(it)]),
+  timestamp: Number(timestamp)
+})
+
+await serve({
+  info() {
+    // Its zstd is Node's own, which came with 22.15.
+    const codecs = ['none', 'gzip', 'snappy', 'lz4', ...(zlib.zstdCompressSync ? ['zstd'] : [])]
+    return { version: `${version} (Node ${process.versions.node})`, codecs, idempotent: true, transactions: true, cannot: [] }
+  },
+
+  async create_topic({ topic, partitions }) {
+    await admin.createTopics({ topics: [topic], partitions, replicas: 1 })
+  },
+
+  async list_topics() {
+    return { topics: await admin.listTopics() }
+  },
+
+  async delete_topic({ topic }) {
+    await admin.deleteTopics({ topics: [topic] })
+  },
+
+  async produce({ codec, idempotent, ...command }) {
+    const producer = new Producer({ ...base, idempotent })
+    await producer.send({ messages: messagesOf(command), compression: codec, acks: -1 })
+    await producer.close()
+  },
+
+  async transaction({ transactional_id: transactionalId, commit, ...command }) {
+    const producer = new Producer({ ...base, idempotent: true, transactionalId })
+    const transaction = await producer.beginTransaction()
+    await transaction.send({ messages: messagesOf(command), acks: -1 })
+    await (commit ? transaction.commit() : transaction.abort())
+    await producer.close()
+  },
+
+  // It reads in groups only: one of its own for each reading, which starts at given offsets and never commits.
+  async consume({ topic, partition, offset, count }) {
+    const consumer = new Consumer({ ...base, groupId: `platformatic-alone-${process.pid}-${alone++}`, maxWaitTime: 100 })
+    const [{ partitions }] = [...(await admin.metadata({ topics: [topic] })).topics.values()].map(it => ({
+      partitions: it.partitionsCount
+    }))
+    const offsets = Array.from({ length: partitions }, (_, index) => ({
+      topic,
+      partition: index,
+      offset: BigInt(index === partition ? offset : 0)
+    }))
+    const stream = await consumer.consume({ autocommit: false, topics: [topic], mode: MessagesStreamModes.MANUAL, offsets })
+    const records = []
+    for await (const message of stream) {
+      if (message.partition === partition) records.push(recordOf(message))
+      if (records.length === count) break
+    }
+    await consumer.close(true)
+    return { records }
+  },
+
+  async offset_for_time({ topic, partition, timestamp }) {
+    const partitions = [{ partitionIndex: partition, timestamp: BigInt(timestamp) }]
+    const [found] = await admin.listOffsets({ topics: [{ name: topic, partitions }] })
+    return { offset: Number(found.partitions[0].offset) }
+  },
+
+  async join({ member, group, topic }) {
+    const consumer = new Consumer({
+      ...base,
+      groupId: group,
+      sessionTimeout: 10000,
+      heartbeatInterval: 200,
+      rebalanceTimeout: 5000,
+      maxWaitTime: 100
+    })
+    members.set(member, consumer)
+    consumer.on('consumer:group:join', ({ assignments }) => {
+      assigned(member, (assignments ?? []).filter(it => it.topic === topic).flatMap(it => it.partitions))
+    })
+    // Not awaited: it answers when the group is in place, which may need the members that join after this one.
+    follow(member, consumer, topic).catch(error => members.has(member) && failed(member, error))
+  },
+
+  async leave({ member }) {
+    const consumer = members.get(member)
+    members.delete(member)
+    await consumer.close(true)
+  },
+
+  async committed({ group, topic, partitions }) {
+    const asked = { groupId: group, topics: [{ name: topic, partitionIndexes: Array.from({ length: partitions }, (_, it) => it) }] }
+    const [answer] = await admin.listConsumerGroupOffsets({ groups: [asked] })
+    const found = answer.topics.find(it => it.name === topic).partitions
+    return { offsets: Object.fromEntries(found.map(it => [it.partitionIndex, Number(it.committedOffset)])) }
+  }
+})
+
+/** Reads as a member of a group; a record is told after its commit. */
+async function follow(member, consumer, topic) {
+  const stream = await consumer.consume({
+    autocommit: false,
+    topics: [topic],
+    mode: MessagesStreamModes.COMMITTED,
+    fallbackMode: MessagesStreamFallbackModes.EARLIEST
+  })
+  for await (const message of stream) {
+    await message.commit()
+    read(member, message.partition, message.offset, message.value)
+  }
+}

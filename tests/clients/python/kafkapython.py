@@ -1,0 +1,135 @@
+"""kafka-python."""
+
+import sys
+
+import kafka
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+from protocol import Member, from_hex, headers_of, serve, to_hex
+
+BROKER = sys.argv[1]
+TIMEOUT = 30
+
+
+class Client:
+    def __init__(self):
+        self.admin = KafkaAdminClient(bootstrap_servers=BROKER)
+        self.members = {}
+
+    def info(self):
+        return {
+            "version": kafka.__version__,
+            "codecs": ["none", "gzip", "snappy", "lz4", "zstd"],
+            "idempotent": True,
+            "transactions": True,
+            "cannot": ["null-header"],
+        }
+
+    def create_topic(self, topic, partitions):
+        self.admin.create_topics({topic: {"num_partitions": partitions, "replication_factor": 1}})
+
+    def list_topics(self):
+        return {"topics": sorted(self.admin.list_topics())}
+
+    def delete_topic(self, topic):
+        self.admin.delete_topics([topic])
+
+    def produce(self, topic, partition, codec, idempotent, records):
+        settings = {"enable_idempotence": idempotent, "compression_type": None if codec == "none" else codec}
+        producer = KafkaProducer(bootstrap_servers=BROKER, acks="all", linger_ms=20, **settings)
+        self._write(producer, topic, partition, records)
+        producer.close()
+
+    def _write(self, producer, topic, partition, records):
+        sent = [
+            producer.send(
+                topic,
+                partition=partition,
+                key=from_hex(record["key"]),
+                value=from_hex(record["value"]),
+                headers=headers_of(record),
+                timestamp_ms=record["timestamp"],
+            )
+            for record in records
+        ]
+        producer.flush(TIMEOUT)
+        for future in sent:
+            future.get(TIMEOUT)
+
+    def transaction(self, topic, partition, transactional_id, records, commit):
+        producer = KafkaProducer(bootstrap_servers=BROKER, transactional_id=transactional_id, linger_ms=20)
+        producer.init_transactions()
+        producer.begin_transaction()
+        self._write(producer, topic, partition, records)
+        if commit:
+            producer.commit_transaction()
+        else:
+            producer.abort_transaction()
+        producer.close()
+
+    def consume(self, topic, partition, offset, count):
+        consumer = self._consumer(None, isolation_level="read_committed")
+        place = TopicPartition(topic, partition)
+        consumer.assign([place])
+        consumer.seek(place, offset)
+        records = []
+        while len(records) < count:
+            answer = consumer.poll(timeout_ms=TIMEOUT * 1000, max_records=count - len(records))
+            records += [record_of(record) for record in answer.get(place, [])]
+        consumer.close()
+        return {"records": records}
+
+    def offset_for_time(self, topic, partition, timestamp):
+        consumer = self._consumer(None)
+        place = TopicPartition(topic, partition)
+        found = consumer.offsets_for_times({place: timestamp})
+        consumer.close()
+        return {"offset": found[place].offset}
+
+    def join(self, member, group, topic):
+        consumer = self._consumer(
+            group, session_timeout_ms=10000, heartbeat_interval_ms=200, auto_offset_reset="earliest"
+        )
+        thread = Member(member, consumer.close)
+
+        class Listener(ConsumerRebalanceListener):
+            def on_partitions_revoked(self, revoked):
+                pass
+
+            def on_partitions_assigned(self, assigned):
+                thread.assigned(place.partition for place in consumer.assignment())
+
+        def step():
+            answer = consumer.poll(timeout_ms=100)
+            if answer:
+                consumer.commit()
+            read = [record for records in answer.values() for record in records]
+            return [(record.partition, record.offset, record.value) for record in read]
+
+        consumer.subscribe([topic], listener=Listener())
+        thread.step = step
+        self.members[member] = thread
+        thread.start()
+
+    def leave(self, member):
+        self.members.pop(member).leave()
+
+    def committed(self, group, topic, partitions):
+        answer = self.admin.list_group_offsets({group: [TopicPartition(topic, it) for it in range(partitions)]})
+        return {"offsets": {str(place.partition): at.offset for place, at in answer[group].items()}}
+
+    def _consumer(self, group, **settings):
+        return KafkaConsumer(bootstrap_servers=BROKER, group_id=group, enable_auto_commit=False, **settings)
+
+
+def record_of(record):
+    return {
+        "offset": record.offset,
+        "key": to_hex(record.key),
+        "value": to_hex(record.value),
+        "headers": [[name, to_hex(value)] for name, value in record.headers],
+        "timestamp": record.timestamp,
+    }
+
+
+serve(Client())

@@ -1,0 +1,128 @@
+//! The broker under test: the real `sluice` with its Kafka listener, or the broker alone.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::wire;
+
+const START_LIMIT: Duration = Duration::from_secs(60);
+const LOG_LINES_SHOWN: usize = 40;
+
+/// A running broker on the loopback. Dropped, it is killed by its id.
+///
+/// Not the harness's `Hub`: ready is here when the Kafka listener answers, and the program may be one that has no REST.
+pub struct Broker {
+    child: Child,
+    address: String,
+    log: PathBuf,
+    what: &'static str,
+}
+
+impl Broker {
+    /// Starts `SLUICE_BROKER` (a program that takes a data folder and an address, as the example `serve` of broker/server does) where
+    /// that is set; else `SLUICE_BIN` or the `sluice` of this build.
+    ///
+    /// # Errors
+    /// When there is no binary, or it does not answer in time; the message holds the end of its log.
+    pub fn start(folder: &Path) -> Result<Broker> {
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let data = folder.join("data");
+        let log = folder.join("broker.log");
+        let (mut command, what) = match std::env::var_os("SLUICE_BROKER") {
+            Some(program) => {
+                let mut command = Command::new(program);
+                command.arg(&data).arg(&address);
+                (command, "the broker alone")
+            }
+            None => (sluice(folder, &data, &address)?, "sluice start"),
+        };
+        let file = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let child = command.spawn().context("cannot start the broker")?;
+        let mut broker = Broker { child, address, log, what };
+        broker.until_ready().with_context(|| broker.tail())?;
+        Ok(broker)
+    }
+
+    /// `host:port` of the Kafka listener.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Which program it is, for the report.
+    pub fn what(&self) -> &'static str {
+        self.what
+    }
+
+    /// The end of its log.
+    pub fn tail(&self) -> String {
+        tail(&self.log)
+    }
+
+    fn until_ready(&mut self) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the broker ended at its start: {status}");
+            }
+            match wire::offered(&self.address) {
+                Ok(_) => return Ok(()),
+                Err(error) if begin.elapsed() > START_LIMIT => {
+                    return Err(error.context(format!("the broker did not answer within {START_LIMIT:?}")));
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn sluice(folder: &Path, data: &Path, address: &str) -> Result<Command> {
+    let program = match std::env::var_os("SLUICE_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => profile_folder()?.join("sluice"),
+    };
+    if !program.exists() {
+        bail!(
+            "{} is missing; run `cargo build --workspace` (or `cargo xtask test`) first, or name another broker in SLUICE_BROKER",
+            program.display()
+        );
+    }
+    let mut command = Command::new(program);
+    command.env("XDG_CACHE_HOME", folder.join("cache"));
+    command.arg("start").arg("--data-dir").arg(data);
+    command.args(["--rest-listen", &format!("127.0.0.1:{}", free_port()?), "--kafka-listen", address]);
+    Ok(command)
+}
+
+/// `<target>/debug` of `<target>/debug/deps/clients-0123`.
+fn profile_folder() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("cannot tell where this program lies")?;
+    let deps = program.parent().context("this program lies nowhere")?;
+    Ok(deps.parent().context("this program lies in no target folder")?.to_owned())
+}
+
+/// A port of the loopback that was free a moment ago.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on the loopback")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// The end of a log file, for messages.
+pub fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
+    format!("the end of {}:\n{}", log.display(), shown.join("\n"))
+}

@@ -1,0 +1,193 @@
+//! Obtains what the client programs need, at pinned versions, into the user's cache: `~/.cache/sluice/services/clients`.
+//!
+//! A folder there is named after the digest of what it was made from; it is made once, under a lock, and then only used.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::broker::tail;
+
+/// A tool of the machine without which a client cannot run, and the command to get it.
+#[derive(Debug, Clone, Copy)]
+pub struct Missing {
+    pub tool: &'static str,
+    pub get: &'static str,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "needs {}: {}", self.tool, self.get)
+    }
+}
+
+/// A client program that can be started, or the tool that it lacks.
+pub type Obtained = Result<Command, Missing>;
+
+const JAVA: &[Missing] = &[
+    Missing { tool: "javac", get: "apt-get install -y default-jdk-headless" },
+    Missing { tool: "mvn", get: "apt-get install -y maven" },
+];
+const PYTHON: &[Missing] = &[Missing { tool: "python3", get: "apt-get install -y python3 python3-venv" }];
+const NODE: &[Missing] = &[Missing { tool: "npm", get: "apt-get install -y nodejs npm" }];
+const GO: &[Missing] = &[Missing { tool: "go", get: "apt-get install -y golang" }];
+const KCAT: &[Missing] = &[Missing { tool: "kcat", get: "apt-get install -y kcat" }];
+
+/// The virtualenv's Python with one of the programs in `python/`.
+pub fn python(program: &str) -> Result<Obtained> {
+    if let Some(missing) = first_missing(PYTHON) {
+        return Ok(Err(missing));
+    }
+    let requirements = source("python/requirements.txt");
+    let folder = made("python", &[&requirements], |folder, log| {
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder.join("venv")), log)?;
+        run(Command::new(folder.join("venv/bin/pip")).args(["install", "--no-deps", "-r"]).arg(&requirements), log)
+    })?;
+    let mut command = Command::new(folder.join("venv/bin/python"));
+    command.arg("-u").arg(source("python").join(program));
+    Ok(Ok(command))
+}
+
+/// A JVM with Kafka's jars and the classes of `java/`; what is to be run is left to the caller.
+pub fn java() -> Result<Obtained> {
+    if let Some(missing) = first_missing(JAVA) {
+        return Ok(Err(missing));
+    }
+    let (pom, program) = (source("java/pom.xml"), source("java/Client.java"));
+    let jars = made("java-jars", &[&pom], |folder, log| {
+        let mut maven = Command::new("mvn");
+        maven.args(["-B", "-ntp", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime"]);
+        maven.arg("-f").arg(&pom).arg(format!("-DoutputDirectory={}", folder.display()));
+        run(&mut maven, log)
+    })?;
+    let all_jars = format!("{}/*", jars.display());
+    let classes = made("java-classes", &[&pom, &program], |folder, log| {
+        run(Command::new("javac").args(["-cp", &all_jars, "-d"]).arg(folder).arg(&program), log)
+    })?;
+    let log4j = source("java/log4j2.properties");
+    let mut command = Command::new("java");
+    // Short lives: the first compiler and the plainest collector start quickest and take least from the others.
+    command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]);
+    command.arg(format!("-Dlog4j2.configurationFile=file:{}", log4j.display()));
+    command.arg("-cp").arg(format!("{}:{all_jars}", classes.display()));
+    Ok(Ok(command))
+}
+
+/// Node with one of the programs in `node/`, which stands where it finds its modules.
+pub fn node(program: &str) -> Result<Obtained> {
+    if let Some(missing) = first_missing(NODE) {
+        return Ok(Err(missing));
+    }
+    let (package, lock) = (source("node/package.json"), source("node/package-lock.json"));
+    let names = ["protocol.mjs", "kafkajs.mjs", "platformatic.mjs"];
+    let sources: Vec<PathBuf> = names.iter().map(|name| source("node").join(name)).collect();
+    let modules = made("node", &[&package, &lock], |folder, log| {
+        copy(&[&package, &lock], folder)?;
+        run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder), log)
+    })?;
+    let all: Vec<&Path> = sources.iter().map(PathBuf::as_path).collect();
+    // Beside the modules, because Node looks for them upwards from the program.
+    let programs = made_in(&modules, "programs", &all, |folder, _| copy(&all, folder))?;
+    let mut command = Command::new("node");
+    command.arg(programs.join(program));
+    Ok(Ok(command))
+}
+
+/// One of the two commands in `go/`, built.
+pub fn go(program: &str) -> Result<Obtained> {
+    if let Some(missing) = first_missing(GO) {
+        return Ok(Err(missing));
+    }
+    let names = ["go.mod", "go.sum", "protocol/protocol.go", "franz/main.go", "sarama/main.go"];
+    let sources: Vec<PathBuf> = names.iter().map(|name| source("go").join(name)).collect();
+    let all: Vec<&Path> = sources.iter().map(PathBuf::as_path).collect();
+    let folder = made("go", &all, |folder, log| {
+        let mut go = Command::new("go");
+        go.current_dir(source("go")).args(["build", "-mod=readonly", "-modcacherw", "-o"]).arg(folder).arg("./...");
+        go.env("GOMODCACHE", cache()?.join("go-modules"))
+            .env("GOCACHE", cache()?.join("go-build"))
+            .env("CGO_ENABLED", "0");
+        run(&mut go, log)
+    })?;
+    Ok(Ok(Command::new(folder.join(program))))
+}
+
+/// `kcat` of the distribution.
+pub fn kcat() -> Obtained {
+    first_missing(KCAT).map_or_else(|| Ok(Command::new("kcat")), Err)
+}
+
+/// A file or folder of this crate.
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn cache() -> Result<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
+    Ok(base.context("neither XDG_CACHE_HOME nor a home directory is known")?.join("sluice/services/clients"))
+}
+
+fn made(name: &str, inputs: &[&Path], make: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
+    made_in(&cache()?, name, inputs, make)
+}
+
+/// The folder made from these files; `make` gets the folder and the file for the output of what it runs.
+fn made_in(
+    parent: &Path,
+    name: &str,
+    inputs: &[&Path],
+    make: impl FnOnce(&Path, &Path) -> Result<()>,
+) -> Result<PathBuf> {
+    fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    let mut digest = Sha256::new();
+    for input in inputs {
+        let bytes = fs::read(input).with_context(|| format!("cannot read {}", input.display()))?;
+        digest.update((bytes.len() as u64).to_be_bytes());
+        digest.update(bytes);
+    }
+    let digest: String = digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let folder = parent.join(format!("{name}-{digest}"));
+    let ready = parent.join(format!("{name}-{digest}.ready"));
+    let lock = File::create(parent.join(format!("{name}.lock")))?;
+    lock.lock().context("cannot lock the clients' cache")?;
+    if ready.exists() {
+        return Ok(folder);
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove the half-made {}", folder.display()))?;
+    }
+    fs::create_dir_all(&folder)?;
+    println!("obtaining {}", folder.display());
+    make(&folder, &parent.join(format!("{name}-{digest}.log")))?;
+    File::create(ready)?;
+    Ok(folder)
+}
+
+fn copy(files: &[&Path], folder: &Path) -> Result<()> {
+    for file in files {
+        let name = file.file_name().context("a source has a name")?;
+        fs::copy(file, folder.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn run(command: &mut Command, log: &Path) -> Result<()> {
+    let file = File::create(log)?;
+    command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} failed: {status}; {}", tail(log));
+    }
+    Ok(())
+}
+
+fn first_missing(tools: &[Missing]) -> Option<Missing> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    tools.iter().find(|missing| !folders.iter().any(|folder| folder.join(missing.tool).exists())).copied()
+}
