@@ -29,10 +29,6 @@ const CANDIDATES: &[Candidate] = &[
             }))
         },
     },
-    Candidate { name: "kafkajs", obtain: || obtain::node("kafkajs.mjs") },
-    Candidate { name: "platformatic", obtain: || obtain::node("platformatic.mjs") },
-    Candidate { name: "franz-go", obtain: || obtain::go("franz") },
-    Candidate { name: "sarama", obtain: || obtain::go("sarama") },
 ];
 
 fn main() -> ExitCode {
