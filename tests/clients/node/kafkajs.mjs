@@ -67,7 +67,7 @@ function recordOf({ offset, key, value, headers, timestamp }) {
 
 await serve({
   info() {
-    const cannot = ['null-header', 'read-null-header', 'repeated-header-order']
+    const cannot = ['null-header', 'read-null-header', 'repeated-header-order', 'read-without-group']
     return { version, codecs: Object.keys(TYPES), idempotent: true, transactions: true, cannot }
   },
 

@@ -89,6 +89,9 @@ pub fn records_of(writer: &Client) -> Vec<Record> {
         ),
         (Some(b"large".to_vec()), Some(large()), vec![header("large", Some(&[7; 4096]))]),
     ];
+    if writer.cannot("repeated-header-order") {
+        shapes[5].2.sort();
+    }
     if !writer.cannot("null-value") {
         shapes.push((Some(b"tombstone".to_vec()), None, vec![header("reason", Some(b"deleted"))]));
     }

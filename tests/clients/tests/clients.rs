@@ -29,6 +29,10 @@ const CANDIDATES: &[Candidate] = &[
             }))
         },
     },
+    Candidate { name: "kafkajs", obtain: || obtain::node("kafkajs.mjs") },
+    Candidate { name: "platformatic", obtain: || obtain::node("platformatic.mjs") },
+    Candidate { name: "franz-go", obtain: || obtain::go("franz") },
+    Candidate { name: "sarama", obtain: || obtain::go("sarama") },
 ];
 
 fn main() -> ExitCode {
@@ -96,8 +100,9 @@ fn alone(report: &Report, candidate: &Candidate, broker: &str, folder: &Path) ->
         report.test(&format!("{name}: each codec is written"), || scenarios::each_codec_is_written(client_ref, broker));
     if written {
         let own = Writer::of(client_ref);
-        report
-            .test(&format!("{name}: what it wrote it reads"), || scenarios::what_was_written_is_read(client_ref, &own));
+        report.test(&format!("{name}: what it wrote it reads"), || {
+            scenarios::what_was_written_is_read(client_ref, &own, 0)
+        });
         report
             .test(&format!("{name}: a time leads to its record"), || scenarios::a_time_leads_to_its_record(client_ref));
     }
@@ -109,9 +114,9 @@ fn alone(report: &Report, candidate: &Candidate, broker: &str, folder: &Path) ->
 
 fn across(report: &Report, client: &mut Client, writers: &[Writer]) {
     let own = client.name().to_owned();
-    for writer in writers.iter().filter(|writer| writer.name != own) {
+    for (turn, writer) in writers.iter().enumerate().filter(|(_, writer)| writer.name != own) {
         let name = format!("{own}: what {} wrote it reads", writer.name);
-        report.test(&name, || scenarios::what_was_written_is_read(client, writer));
+        report.test(&name, || scenarios::what_was_written_is_read(client, writer, turn));
     }
 }
 
