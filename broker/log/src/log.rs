@@ -375,7 +375,8 @@ impl Log {
         if let Some(why) = self.shared.queue.closed() {
             return command.refuse(&why);
         }
-        if let Err((why, back)) = self.shared.queue.offer(command) {
+        if let Err(refused) = self.shared.queue.offer(command) {
+            let (why, back) = *refused;
             command = back;
             command.refuse(&why);
         }

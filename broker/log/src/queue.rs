@@ -162,10 +162,10 @@ impl Queue {
     }
 
     /// Takes a small command also when the queue is full; gives it back when it is refused.
-    pub(crate) fn offer(&self, command: Command) -> Result<(), (LogAppendError, Command)> {
+    pub(crate) fn offer(&self, command: Command) -> Result<(), Box<(LogAppendError, Command)>> {
         let mut inner = self.inner.lock();
         if let Some(error) = &inner.closed {
-            return Err((error.clone(), command));
+            return Err(Box::new((error.clone(), command)));
         }
         inner.bytes += command.size_bytes();
         inner.waiting.push_back(command);

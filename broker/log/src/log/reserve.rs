@@ -39,7 +39,8 @@ impl Log {
             });
             done(outcome);
         });
-        if let Err((error, command)) = self.shared.queue.offer(Command::Metadata { records, done }) {
+        if let Err(refused) = self.shared.queue.offer(Command::Metadata { records, done }) {
+            let (error, command) = *refused;
             command.refuse(&error);
         }
         Ok(())
@@ -61,7 +62,8 @@ impl Log {
             done(outcome.map(drop));
         });
         let command = Command::Metadata { records: vec![MetadataRecord::ProducerIds { reserved_to: to }], done };
-        if let Err((error, command)) = self.shared.queue.offer(command) {
+        if let Err(refused) = self.shared.queue.offer(command) {
+            let (error, command) = *refused;
             command.refuse(&error);
         }
     }
