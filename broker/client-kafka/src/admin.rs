@@ -62,7 +62,9 @@ impl Admin for KafkaAdmin {
         let name = topic.to_owned();
         let altered = self
             .0
-            .with_clients(move |clients, timeout| native::alter_topic_config(clients.client(), &name, &changes, timeout))
+            .with_clients(move |clients, timeout| {
+                native::alter_topic_config(clients.client(), &name, &changes, timeout)
+            })
             .await;
         altered.map_err(|failure| self.explained(failure, topic))?;
         self.0.topics.forget(topic);
@@ -75,7 +77,11 @@ impl Admin for KafkaAdmin {
             .with_clients(|clients, timeout| {
                 let metadata = clients.client().fetch_metadata(None, timeout).map_err(Failure::from)?;
                 let names: Vec<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
-                if names.is_empty() { Ok(BTreeMap::new()) } else { native::describe_topics(clients.client(), &names, timeout) }
+                if names.is_empty() {
+                    Ok(BTreeMap::new())
+                } else {
+                    native::describe_topics(clients.client(), &names, timeout)
+                }
             })
             .await;
         let found = found.map_err(|failure| self.0.unavailable(failure))?;
@@ -84,9 +90,8 @@ impl Admin for KafkaAdmin {
             found.into_iter().filter_map(|(name, described)| Some((name, described.ok()?))).collect();
         let names: Vec<&str> = found.keys().map(String::as_str).collect();
         let mut settings = self.0.settings(&names).await?;
-        let describe = |(name, described): (&String, &Described)| {
-            Some(description(name, *described, settings.remove(name)?.own))
-        };
+        let describe =
+            |(name, described): (&String, &Described)| Some(description(name, *described, settings.remove(name)?.own));
         Ok(found.iter().filter_map(describe).collect())
     }
 
@@ -137,11 +142,7 @@ impl KafkaAdmin {
         AdminOptions::new().request_timeout(Some(self.0.timeout())).operation_timeout(Some(self.0.timeout()))
     }
 
-    fn settle(
-        &self,
-        topic: &str,
-        answers: KafkaResult<Vec<Result<String, (String, Code)>>>,
-    ) -> Result<(), AdminError> {
+    fn settle(&self, topic: &str, answers: KafkaResult<Vec<Result<String, (String, Code)>>>) -> Result<(), AdminError> {
         let answers = answers.map_err(|error| self.0.unavailable(error.into()))?;
         for answer in answers {
             answer.map_err(|(_, code)| self.explained(code.into(), topic))?;

@@ -29,7 +29,8 @@ pub(crate) struct Inner {
     /// The newest producer of each transactional id in this process.
     producers: Mutex<HashMap<String, Weak<Standing>>>,
     cluster_id: String,
-    clients: Arc<Clients>,
+    /// Taken when this goes.
+    clients: Option<Arc<Clients>>,
 }
 
 pub(crate) struct Clients {
@@ -65,7 +66,7 @@ impl KafkaBroker {
                 topics: Topics::default(),
                 producers: Mutex::default(),
                 cluster_id,
-                clients: Arc::new(clients),
+                clients: Some(Arc::new(clients)),
             }),
         })
     }
@@ -89,7 +90,7 @@ impl Inner {
     }
 
     pub(crate) fn clients(&self) -> Arc<Clients> {
-        self.clients.clone()
+        self.clients.clone().expect("they are there until this goes")
     }
 
     /// Calls into librdkafka that wait.
@@ -120,7 +121,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let clients = self.clients.clone();
+        let clients = self.clients.take();
         // Closing a client waits for its threads.
         std::thread::spawn(move || drop(clients));
     }

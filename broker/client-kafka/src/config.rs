@@ -70,7 +70,8 @@ impl KafkaConfig {
                 one_kind.into_iter().find_map(|(prefix, kind)| Some((key.strip_prefix(prefix)?, kind)))
             {
                 kind.insert(key.to_owned(), value.clone());
-            } else if PASSED_ON.contains(&key.as_str()) || PASSED_ON_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+            } else if PASSED_ON.contains(&key.as_str())
+                || PASSED_ON_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
             {
                 config.client.insert(key.clone(), value.clone());
             }

@@ -34,10 +34,7 @@ impl From<KafkaError> for Failure {
 }
 
 pub(crate) fn is_unknown(code: Code) -> bool {
-    matches!(
-        code,
-        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId
-    )
+    matches!(code, Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId)
 }
 
 pub(crate) fn is_fenced(code: Code) -> bool {

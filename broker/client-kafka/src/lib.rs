@@ -14,6 +14,9 @@
 //!
 //! Where it differs from the embedded log:
 //! - A record with timestamp 0 gets the time of its append: librdkafka takes 0 for "none given".
+//! - What was acknowledged can be read, and its group offsets be seen, a moment later: Kafka writes a transaction's markers
+//!   after it has answered the commit. A new producer of the same id waits for its predecessor's markers.
+//! - The high watermark in a fetch is what was last heard of; more may be there.
 //! - An older producer learns that it was fenced by another process from its next acknowledgement, not from `send`.
 //! - Compressed batches handed to an append are refused; what is on the wire is compressed by `compression.type`.
 //!

@@ -19,11 +19,20 @@ impl ClientLog {
     }
 }
 
+impl ClientLog {
+    /// That all brokers are down says less than why the last one is.
+    fn remember(&self, message: &str) {
+        if !message.contains("brokers are down") {
+            *self.0.lock() = Some(message.to_owned());
+        }
+    }
+}
+
 impl ClientContext for ClientLog {
     fn log(&self, level: Level, facility: &str, message: &str) {
         match level {
             Level::Emerg | Level::Alert | Level::Critical | Level::Error => {
-                *self.0.lock() = Some(message.to_owned());
+                self.remember(message);
                 // A broker that is away is said again and again; what fails because of it says so too.
                 tracing::warn!(target: "librdkafka", facility, "{message}");
             }
@@ -34,6 +43,6 @@ impl ClientContext for ClientLog {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", %error, "{reason}");
-        *self.0.lock() = Some(reason.to_owned());
+        self.remember(reason);
     }
 }

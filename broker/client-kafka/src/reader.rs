@@ -71,12 +71,7 @@ impl Reader {
     }
 
     /// Blocks until there is something, `deadline` has passed, or nobody waits any more.
-    pub(crate) fn fetch(
-        &mut self,
-        wanted: &[FetchPartition],
-        deadline: Instant,
-        is_abandoned: &AtomicBool,
-    ) -> Fetched {
+    pub(crate) fn fetch(&mut self, wanted: &[FetchPartition], deadline: Instant, is_abandoned: &AtomicBool) -> Fetched {
         if wanted.is_empty() {
             return Vec::new();
         }
@@ -199,9 +194,9 @@ impl Reader {
 
 /// Sorts a message into its slot; an error that concerns none is returned.
 fn take_in(slots: &mut [Slot], message: Message) -> Result<(), Failure> {
-    let slot = slots.iter_mut().find(|slot| {
-        slot.partition.partition == message.partition() && *slot.partition.topic == *message.topic()
-    });
+    let slot = slots
+        .iter_mut()
+        .find(|slot| slot.partition.partition == message.partition() && *slot.partition.topic == *message.topic());
     match (message.code(), slot) {
         (Code::NoError, Some(slot)) => {
             if message.offset() >= slot.covered {

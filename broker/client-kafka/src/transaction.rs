@@ -210,9 +210,8 @@ impl Transactions {
     }
 
     fn produce_one(&self, part: &PartitionRecords, record: &RecordRef<'_>, tag: usize) -> Result<(), AppendError> {
-        let mut wanted: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(&part.topic, tag)
-            .partition(part.partition)
-            .timestamp(record.timestamp);
+        let mut wanted: BaseRecord<'_, [u8], [u8], usize> =
+            BaseRecord::with_opaque_to(&part.topic, tag).partition(part.partition).timestamp(record.timestamp);
         wanted.key = record.key;
         wanted.payload = record.value;
         if record.headers.len() > 0 {

@@ -2,10 +2,10 @@
 
 use super::{PartitionList, borrowed, entries, failure_of, millis, taken, text};
 use crate::error::Failure;
+use rd::rd_kafka_admin_op_t as Op;
 use rdkafka::bindings as rd;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::types::RDKafkaErrorCode as Code;
-use rd::rd_kafka_admin_op_t as Op;
 use sluice_client::{GroupOffset, TopicId, TopicPartition};
 use std::collections::BTreeMap;
 use std::ffi::CString;

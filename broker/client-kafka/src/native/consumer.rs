@@ -17,12 +17,11 @@ pub(crate) const EARLIEST: i64 = -2;
 
 pub(crate) struct Consumer {
     rk: *mut rd::rd_kafka_t,
-    queue: *mut rd::rd_kafka_queue_t,
     /// What the log callback writes to; it goes after the client.
     _log: Box<ClientLog>,
 }
 
-// SAFETY: librdkafka's client and queue may be used from any thread, and by several at once.
+// SAFETY: librdkafka's client may be used from any thread, and by several at once.
 unsafe impl Send for Consumer {}
 // SAFETY: as above.
 unsafe impl Sync for Consumer {}
@@ -48,8 +47,7 @@ impl Consumer {
             }
             let _ = ManuallyDrop::new(config);
             rd::rd_kafka_poll_set_consumer(rk);
-            let queue = rd::rd_kafka_queue_get_consumer(rk);
-            Ok(Self { rk, queue, _log: log })
+            Ok(Self { rk, _log: log })
         }
     }
 
@@ -74,25 +72,21 @@ impl Consumer {
     }
 
     /// Waits up to `timeout` for a first message, then takes what else is here, up to `count_max`.
+    ///
+    /// One by one: `rd_kafka_consume_batch_queue` counts the end of a partition as a message, and the position it leaves is
+    /// one too high.
     pub(crate) fn receive(&self, timeout: Duration, count_max: usize, sink: &mut impl FnMut(Message)) -> usize {
-        let mut count = 0;
-        if !timeout.is_zero() {
+        let mut wait = millis(timeout);
+        for count in 0..count_max {
             // SAFETY: the message, if any, is owned from here on.
-            let first = unsafe { rd::rd_kafka_consumer_poll(self.rk, millis(timeout)) };
-            if first.is_null() {
-                return 0;
+            let message = unsafe { rd::rd_kafka_consumer_poll(self.rk, wait) };
+            if message.is_null() {
+                return count;
             }
-            sink(Message(first));
-            count = 1;
+            sink(Message(message));
+            wait = 0;
         }
-        let mut messages = vec![std::ptr::null_mut(); count_max];
-        // SAFETY: at most `count_max` messages are written, and are owned from here on.
-        let more = unsafe { rd::rd_kafka_consume_batch_queue(self.queue, 0, messages.as_mut_ptr(), messages.len()) };
-        let more = usize::try_from(more).unwrap_or(0);
-        for message in &messages[..more] {
-            sink(Message(*message));
-        }
-        count + more
+        count_max
     }
 
     /// For each partition the offset behind the last message taken, markers of transactions included; negative: unknown.
@@ -114,11 +108,8 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        // SAFETY: owned, freed once, the queue before its client. It never joined its group, so nothing is left there.
-        unsafe {
-            rd::rd_kafka_queue_destroy(self.queue);
-            rd::rd_kafka_destroy_flags(self.rk, rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int);
-        }
+        // SAFETY: owned, freed once. It never joined its group, so nothing is left there.
+        unsafe { rd::rd_kafka_destroy_flags(self.rk, rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int) }
     }
 }
 
