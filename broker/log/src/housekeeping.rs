@@ -9,18 +9,21 @@
 //!
 //! Only sealed files are touched. A partition with damage is left as it is.
 
+mod saving;
+
 use crate::cleaner::{CleanError, CleanFile, Job, Latest};
 use crate::error::{LogAppendError, LogReadError};
 use crate::fail::FailPoints;
 use crate::files::FileInfo;
 use crate::index::Chunk;
 use crate::log::Shared;
-use crate::producers::{self, PartitionProducers, SNAPSHOT_NAME, SNAPSHOT_TEMPORARY_NAME};
 use crate::queue::{Command, Done};
 use crate::sidecar::{self, sidecar_name};
 use crate::topics::{MetadataRecord, Partition, Topic};
 use crate::wal::{FileHeader, FileKind, file_name, temporary_name};
 use parking_lot::{Condvar, Mutex};
+use saving::expire_producers;
+pub(crate) use saving::write_producers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
@@ -93,52 +96,6 @@ pub(crate) fn round(shared: &Shared) {
     }
     remove_dead_files(shared);
     sidecar::write_missing(shared);
-}
-
-// ---- producers
-
-fn expire_producers(shared: &Shared) {
-    let now_ms = shared.clock.now_ms();
-    for (.., partition) in partitions(shared) {
-        let any = partition.state.read().producers.values().any(|producer| producer.expired(now_ms));
-        if any {
-            partition.state.write().producers.retain(|_, producer| !producer.expired(now_ms));
-        }
-    }
-}
-
-/// Saves what is known of producers, unless nothing was appended since. `false`: it could not be saved.
-pub(crate) fn write_producers(shared: &Shared) -> bool {
-    let mut saved = shared.housekeeping.producers_saved.lock();
-    let durable = shared.durable.load(Ordering::Acquire);
-    if *saved == Some(durable) {
-        return true;
-    }
-    let each = |(.., partition): (bool, f64, i64, Arc<Partition>)| {
-        let state = partition.state.read();
-        let (end_offset, producers) = (state.high_watermark, state.producers.clone());
-        ((partition.topic, partition.index), PartitionProducers { end_offset, producers })
-    };
-    let all: Vec<_> = partitions(shared).into_iter().map(each).filter(|(_, entry)| entry.end_offset > 0).collect();
-    let bytes = producers::encode_snapshot(&all);
-    if let Err(error) = replace_file(shared, SNAPSHOT_TEMPORARY_NAME, SNAPSHOT_NAME, &bytes) {
-        tracing::warn!(%error, "the producers' state could not be saved; no space is given back until it can");
-        return false;
-    }
-    *saved = Some(durable);
-    true
-}
-
-fn replace_file(shared: &Shared, temporary: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
-    match shared.storage.remove(temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let file = shared.storage.create(temporary)?;
-    file.write_at(bytes, 0)?;
-    file.sync()?;
-    shared.storage.rename(temporary, name)?;
-    shared.storage.sync_dir()
 }
 
 // ---- retention

@@ -55,9 +55,12 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: Peer, st
     let (input, mut output) = stream.into_split();
     let (sender, receiver) = mpsc::channel(shared.config.limits.in_flight_max);
     let stall = shared.config.limits.stall_timeout;
+    let abort = shared.abort.clone();
     let reading = read_all(shared, input, peer, sender, stop);
+    let both = async { tokio::try_join!(reading, write_all(receiver, &mut output, stall)) };
     // Either's failure ends both. When the reader ends in order, the writer finishes what was taken.
-    match tokio::try_join!(reading, write_all(receiver, &mut output, stall)) {
+    let Some(outcome) = abort.run_until_cancelled(both).await else { return };
+    match outcome {
         Ok(_) | Err(ConnectionError::Frame(FrameError::Closed)) => tracing::debug!(%address, "kafka client left"),
         Err(error) => {
             let source = std::error::Error::source(&error).map(ToString::to_string);

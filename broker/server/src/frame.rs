@@ -7,7 +7,8 @@
 //! body
 //! ```
 //! The length is compared with the limit before anything is allocated, and memory is taken as the bytes arrive, so a
-//! client that claims much and sends little holds little.
+//! client that claims much and sends little holds little. All of them together hold at most the pool, and one request
+//! that may go past it so that they do not wait for each other for ever.
 
 use crate::memory::{MemoryPool, Share};
 use bytes::{Buf, Bytes, BytesMut};
@@ -71,7 +72,11 @@ async fn read_body(
     while bytes.len() < size {
         // As much again as has arrived: a long frame is read in few steps.
         let step = (size - bytes.len()).min(bytes.len().max(STEP_BYTES));
-        shares.push(memory.take(step).await);
+        match shares.last() {
+            None => shares.push(memory.take(step).await),
+            Some(Share::Units(_)) => shares.push(memory.take_more(step).await),
+            Some(Share::Turn(_)) => {}
+        }
         bytes.reserve(step);
         let mut limited = (&mut *input).take(step as u64);
         while limited.limit() > 0 {

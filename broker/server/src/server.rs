@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub cluster_id: String,
     pub request_memory: MemoryPool,
     pub response_memory: MemoryPool,
+    /// Ends connections in the middle of what they do.
+    pub abort: CancellationToken,
 }
 
 impl Shared {
@@ -53,6 +55,7 @@ impl Shared {
 pub struct Server {
     addresses: Vec<SocketAddr>,
     stop: CancellationToken,
+    abort: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -70,12 +73,13 @@ impl Server {
             let address = socket.local_addr().map_err(failed)?;
             bound.push((socket, address, listener.advertised.clone()));
         }
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (stop, abort, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
         let connections = Arc::new(Semaphore::new(config.limits.connections_max));
         let shared = Arc::new(Shared {
             cluster_id: broker.cluster_id(),
             request_memory: MemoryPool::new(config.limits.request_memory_bytes),
             response_memory: MemoryPool::new(config.limits.response_memory_bytes),
+            abort: abort.clone(),
             config,
             broker,
         });
@@ -94,7 +98,7 @@ impl Server {
             };
             tasks.spawn(acceptor.run(socket));
         }
-        Ok(Self { addresses, stop, tasks })
+        Ok(Self { addresses, stop, abort, tasks })
     }
 
     /// The address of each listener, in the order of the config.
@@ -103,13 +107,15 @@ impl Server {
         &self.addresses
     }
 
-    /// Accepts nothing more, lets each connection finish the requests that it has taken, and returns when all are gone,
-    /// at the latest after `patience`.
+    /// Accepts nothing more and lets each connection finish the requests that it has taken. Those that have not after
+    /// `patience`, such as a join that waits for other members, are cut off.
     pub async fn shutdown(&self, patience: Duration) {
         self.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
-            tracing::warn!(connections = self.tasks.len(), "kafka connections are still open at shutdown");
+            tracing::info!(connections = self.tasks.len(), "kafka connections cut off at shutdown");
+            self.abort.cancel();
+            self.tasks.wait().await;
         }
     }
 }
@@ -117,6 +123,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop.cancel();
+        self.abort.cancel();
     }
 }
 

@@ -4,12 +4,14 @@ mod common;
 
 use bytes::{BufMut, BytesMut};
 use common::{Client, batch, config, fetch, fetched, numbered, produce, produced, start, start_with, topic, with_crc};
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
-    ApiVersionsRequest, ApiVersionsResponse, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
+    ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, InitProducerIdRequest, ListOffsetsRequest,
+    MetadataRequest,
 };
-use kafka_protocol::protocol::Decodable;
+use kafka_protocol::protocol::{Decodable, StrBytes};
 use sluice_server::{Limits, Listener, SUPPORTED_APIS, ServerConfig};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
@@ -247,4 +249,44 @@ async fn an_idle_client_is_let_go() {
     let running = start_with(ServerConfig { limits, ..config() }).await;
     let mut client = running.client().await;
     assert!(client.frame().await.is_none(), "the connection is closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_carry_the_time_of_their_append_where_the_topic_wants_it() {
+    let running = start().await;
+    let mut client = running.client().await;
+    let setting = CreatableTopicConfig::default()
+        .with_name(StrBytes::from_static_str("message.timestamp.type"))
+        .with_value(Some(StrBytes::from_static_str("LogAppendTime")));
+    let new = CreatableTopic::default()
+        .with_name(topic("stamped"))
+        .with_num_partitions(1)
+        .with_replication_factor(1)
+        .with_configs(vec![setting]);
+    let created = client.call(7, &CreateTopicsRequest::default().with_topics(vec![new])).await;
+    assert_eq!(created.topics[0].error_code, 0);
+    let answer = client.call(9, &produce("stamped", 0, batch(&["a"]))).await;
+    let stamped = answer.responses[0].partition_responses[0].log_append_time_ms;
+    assert!(stamped > 1_600_000_000_000, "{answer:?}");
+    let answer = client.call(12, &fetch("stamped", 0, 0)).await;
+    let records = answer.responses[0].partitions[0].records.clone().expect("a batch");
+    let batch = sluice_protocol::batches(&records).next().expect("one").expect("whole");
+    batch.verify_crc().expect("unharmed");
+    let record = batch.records().expect("plain").next().expect("one").expect("whole");
+    assert_eq!((record.timestamp, record.value), (stamped, Some(&b"a"[..])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn internal_topics_are_read_only_when_allowed_and_never_written() {
+    for allowed in [false, true] {
+        let readable_internal_topics = if allowed { vec!["__consumer_offsets".to_owned()] } else { Vec::new() };
+        let running = start_with(ServerConfig { readable_internal_topics, ..config() }).await;
+        let mut client = running.client().await;
+        let answer = client.call(12, &fetch("__consumer_offsets", 0, 0)).await;
+        assert_eq!(fetched(&answer).0, if allowed { 0 } else { 29 });
+        let listed = client.call(12, &MetadataRequest::default().with_topics(None)).await;
+        assert_eq!(listed.topics.len(), usize::from(allowed));
+        let answer = client.call(9, &produce("__consumer_offsets", 0, batch(&["a"]))).await;
+        assert_eq!(produced(&answer).0, 29);
+    }
 }

@@ -67,9 +67,12 @@ pub struct StartOptions {
     /// Address of the REST API [default: 127.0.0.1:8083]
     #[arg(long, value_name = "ADDR")]
     pub rest_listen: Option<SocketAddr>,
-    /// Address of the Kafka listener (not served yet)
+    /// Serve Kafka clients at this address, for instance 127.0.0.1:9092 [default: not served]
     #[arg(long, value_name = "ADDR")]
     pub kafka_listen: Option<SocketAddr>,
+    /// Where Kafka clients are told to connect, when they cannot reach the address above as it is written
+    #[arg(long, value_name = "HOST:PORT", requires = "kafka_listen")]
+    pub kafka_advertise: Option<sluice_server::Endpoint>,
     /// Connectors to create or update: flat JSON, {"name", "config"}, or .properties
     #[arg(value_name = "CONNECTOR.json")]
     pub connectors: Vec<PathBuf>,

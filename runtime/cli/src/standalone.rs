@@ -29,6 +29,7 @@ const OFFSET_PARTITIONS: i32 = 1;
 pub struct Standalone {
     pub herder: Herder,
     pub router: Router,
+    pub broker: Arc<EmbeddedBroker>,
     /// Looks after plugin folders; dropping it ends that.
     _watchers: JoinSet<()>,
     /// Keeps the guests' threads.
@@ -42,7 +43,8 @@ impl Standalone {
     /// One line that says what stands in the way.
     pub async fn start(config: &HubConfig, native: NativeConnectors, metrics: MetricsHandle) -> Result<Self, Exit> {
         let failed = |error: &(dyn std::error::Error + 'static)| Exit::failed(error);
-        let broker = open_broker(config).await?;
+        let embedded = open_broker(config).await?;
+        let broker: Arc<dyn Broker> = embedded.clone();
         let secrets = Secrets::open(&config.data_dir.join("secret.key")).map_err(|error| failed(&error))?;
         let host = HostConfig { cache_dir: config.cache_dir.join("components"), limits: GuestLimits::default() };
         let host = PluginHost::new(host, capabilities(config)).map_err(|error| failed(&error))?;
@@ -78,7 +80,7 @@ impl Standalone {
             config: Arc::new(RestConfig { commit: commit(), ..RestConfig::default() }),
             metrics: Arc::new(move || metrics.render()),
         });
-        Ok(Self { herder, router, _watchers: watchers, _plugin_host: host })
+        Ok(Self { herder, router, broker: embedded, _watchers: watchers, _plugin_host: host })
     }
 }
 
@@ -87,7 +89,7 @@ fn commit() -> String {
     option_env!("SLUICE_COMMIT").unwrap_or("unknown").to_owned()
 }
 
-async fn open_broker(config: &HubConfig) -> Result<Arc<dyn Broker>, Exit> {
+async fn open_broker(config: &HubConfig) -> Result<Arc<EmbeddedBroker>, Exit> {
     let embedded = EmbeddedConfig { durability: config.durability, ..EmbeddedConfig::new(&config.data_dir) };
     let opened = tokio::task::spawn_blocking(|| EmbeddedBroker::open(embedded)).await;
     match opened.map_err(|error| Exit::failed(&error))? {

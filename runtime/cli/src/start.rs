@@ -8,11 +8,14 @@ use crate::exit::{Exit, chain};
 use crate::standalone::Standalone;
 use crate::worker_config::HubConfig;
 use serde_json::Value;
+use sluice_embedded::EmbeddedBroker;
 use sluice_herder::{GivenConfig, Herder};
+use sluice_server::{Endpoint, Listener, Server, ServerConfig, ServerError};
 use sluice_telemetry::fail_point;
 use sluice_worker::PlanMode;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -61,7 +64,7 @@ async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConn
     if !config.is_advertised {
         config.herder.worker_id = address.to_string();
     }
-    say_what_is_ignored(&config, options);
+    say_what_is_ignored(&config);
     let metrics = sluice_telemetry::init_metrics().map_err(|error| Exit::Failed { message: error.to_string() })?;
     let hub = Standalone::start(&config, native, metrics).await?;
     let stop = CancellationToken::new();
@@ -69,6 +72,14 @@ async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConn
     let mut rest = tokio::spawn(sluice_rest::serve(listener, hub.router.clone(), stopped));
     tracing::info!(rest = %format!("http://{address}"), data = %config.data_dir.display(), "hub started");
     println!("sluice {} serves http://{address} from {}", env!("CARGO_PKG_VERSION"), config.data_dir.display());
+    let kafka = serve_kafka(&config, options, &hub.broker).await;
+    let kafka = match kafka {
+        Ok(kafka) => kafka,
+        Err(error) => {
+            hub.herder.shutdown().await;
+            return Err(error);
+        }
+    };
     deploy(&hub.herder, connectors).await;
 
     let ended = tokio::select! {
@@ -86,6 +97,9 @@ async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConn
         }
     }
     stop.cancel();
+    if let Some(kafka) = kafka {
+        kafka.shutdown(DRAIN_TIMEOUT).await;
+    }
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
     tracing::info!("hub stopped");
     ended
@@ -102,12 +116,36 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Exit> {
     })
 }
 
-fn say_what_is_ignored(config: &HubConfig, options: &StartOptions) {
+/// Kafka's wire protocol, when it was asked for.
+async fn serve_kafka(
+    config: &HubConfig,
+    options: &StartOptions,
+    broker: &Arc<EmbeddedBroker>,
+) -> Result<Option<Server>, Exit> {
+    let Some(address) = options.kafka_listen else { return Ok(None) };
+    let bind = Endpoint { host: address.ip().to_string(), port: address.port() };
+    let listener = Listener { bind, advertised: options.kafka_advertise.clone() };
+    let log_dir = config.data_dir.display().to_string();
+    let server = ServerConfig { log_dir, ..ServerConfig::new(vec![listener]) };
+    let server =
+        Server::bind(server, Arc::clone(broker)).await.map_err(|ServerError::Bind { address, source }| match source
+            .kind()
+        {
+            io::ErrorKind::AddrInUse => Exit::PortInUse { address, flag: "kafka-listen" },
+            _ => Exit::Failed { message: format!("cannot listen on {address}: {source}") },
+        })?;
+    let address = server.local_addrs()[0];
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "the Kafka listener can be reached from other machines and has neither TLS nor passwords yet");
+    }
+    tracing::info!(%address, "kafka clients are served");
+    println!("kafka clients are served at {address}");
+    Ok(Some(server))
+}
+
+fn say_what_is_ignored(config: &HubConfig) {
     if !config.ignored.is_empty() {
         tracing::warn!(keys = config.ignored.join(", "), "keys of the worker config that have no effect here");
-    }
-    if let Some(address) = options.kafka_listen {
-        tracing::warn!(%address, "--kafka-listen: this build does not serve Kafka's wire protocol yet; nothing listens there");
     }
     if !config.rest_listen.ip().is_loopback() {
         tracing::warn!(

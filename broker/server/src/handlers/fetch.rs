@@ -2,20 +2,19 @@
 //!
 //! There are no fetch sessions: every answer carries session id 0, so clients send all partitions each time (KIP-227).
 
+use super::fetch_answer::{self, PartitionAnswer, TOPIC_IDS_FROM, TopicAnswer};
 use crate::connection::{ConnectionError, Response};
-use crate::dispatch::{Context, encode};
+use crate::dispatch::Context;
 use crate::error::WireError;
+use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::FetchPartition;
-use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
-use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
+use kafka_protocol::messages::{FetchRequest, TopicName};
 use sluice_log::{LogRead, TopicId};
 use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// From this version on topics go by their id (KIP-516).
-const TOPIC_IDS_FROM: i16 = 13;
 /// `isolation.level=read_committed`.
 const READ_COMMITTED: i8 = 1;
 /// A client that asks to wait longer is answered after this time.
@@ -32,8 +31,7 @@ pub(crate) async fn fetch(context: &Context, mut request: FetchRequest) -> Resul
     let (id, version) = (context.header.correlation_id, context.version());
     if request.session_id != 0 {
         // None was ever opened.
-        let error = ResponseError::FetchSessionIdNotFound;
-        return encode(id, version, &FetchResponse::default().with_error_code(error.code()));
+        return fetch_answer::write(id, version, ResponseError::FetchSessionIdNotFound.code(), &[]);
     }
     let topics = find_topics(context, &mut request);
     wait(context, &request, &topics).await;
@@ -41,8 +39,8 @@ pub(crate) async fn fetch(context: &Context, mut request: FetchRequest) -> Resul
     let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(limits.fetch_bytes_max);
     let share = context.shared.response_memory.take(available(context, &topics, bytes_max)).await;
     let mut room = Room { left: bytes_max, empty: true };
-    let responses = topics.into_iter().map(|topic| read_topic(context, &request, topic, &mut room)).collect();
-    let mut response = encode(id, version, &FetchResponse::default().with_responses(responses))?;
+    let answers: Vec<_> = topics.into_iter().map(|topic| read_topic(context, &request, topic, &mut room)).collect();
+    let mut response = fetch_answer::write(id, version, 0, &answers)?;
     response.shares.push(share);
     Ok(response)
 }
@@ -134,19 +132,13 @@ struct Room {
     empty: bool,
 }
 
-fn read_topic(
-    context: &Context,
-    request: &FetchRequest,
-    topic: WantedTopic,
-    room: &mut Room,
-) -> FetchableTopicResponse {
+fn read_topic(context: &Context, request: &FetchRequest, topic: WantedTopic, room: &mut Room) -> TopicAnswer {
     let answers = topic.partitions.iter().map(|part| {
         let place = topic.place.clone();
         let read = place.and_then(|id| read_partition(context, id, part, room));
         answer(request, part, read)
     });
-    let response = FetchableTopicResponse::default().with_partitions(answers.collect());
-    if context.version() >= TOPIC_IDS_FROM { response.with_topic_id(topic.id) } else { response.with_topic(topic.name) }
+    TopicAnswer { partitions: answers.collect(), name: topic.name.to_string(), id: topic.id.into_bytes() }
 }
 
 fn read_partition(
@@ -161,34 +153,38 @@ fn read_partition(
     let (log_start_offset, high_watermark) = broker.offsets(topic, part.partition)?;
     let inside = (log_start_offset..high_watermark).contains(&part.fetch_offset);
     if inside && bytes_max == 0 && !room.empty {
-        return Ok(LogRead { records: bytes::Bytes::new(), high_watermark, log_start_offset });
+        return Ok(LogRead { records: Bytes::new(), high_watermark, log_start_offset });
     }
     let mut read = broker.read(topic, part.partition, part.fetch_offset, bytes_max)?;
     if read.records.len() > bytes_max && !room.empty {
-        read.records = bytes::Bytes::new();
+        read.records = Bytes::new();
     }
     room.empty &= read.records.is_empty();
     room.left = room.left.saturating_sub(read.records.len());
     Ok(read)
 }
 
-fn answer(request: &FetchRequest, part: &FetchPartition, read: Result<LogRead, WireError>) -> PartitionData {
-    let data = PartitionData::default().with_partition_index(part.partition).with_preferred_read_replica((-1).into());
+fn answer(request: &FetchRequest, part: &FetchPartition, read: Result<LogRead, WireError>) -> PartitionAnswer {
+    let partition = part.partition;
     match read {
-        Ok(read) => {
+        Ok(LogRead { records, high_watermark, log_start_offset }) => PartitionAnswer {
+            partition,
+            error_code: 0,
+            high_watermark,
             // Without transactions everything is stable, and nothing was aborted.
-            let aborted = (request.isolation_level == READ_COMMITTED).then(Vec::new);
-            data.with_high_watermark(read.high_watermark)
-                .with_last_stable_offset(read.high_watermark)
-                .with_log_start_offset(read.log_start_offset)
-                .with_aborted_transactions(aborted)
-                .with_records(Some(read.records))
-        }
-        Err(error) => data
-            .with_error_code(error.code)
-            .with_high_watermark(-1)
-            .with_last_stable_offset(-1)
-            .with_log_start_offset(-1)
-            .with_records(Some(bytes::Bytes::new())),
+            last_stable_offset: high_watermark,
+            log_start_offset,
+            aborted: (request.isolation_level == READ_COMMITTED).then(Vec::new),
+            records,
+        },
+        Err(error) => PartitionAnswer {
+            partition,
+            error_code: error.code,
+            high_watermark: -1,
+            last_stable_offset: -1,
+            log_start_offset: -1,
+            aborted: None,
+            records: Bytes::new(),
+        },
     }
 }

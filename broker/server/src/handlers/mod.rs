@@ -5,6 +5,7 @@ pub(crate) mod cluster;
 pub(crate) mod configs;
 pub(crate) mod coordinators;
 pub(crate) mod fetch;
+pub(crate) mod fetch_answer;
 pub(crate) mod group_offsets;
 pub(crate) mod groups;
 pub(crate) mod log_dirs;

@@ -1,0 +1,126 @@
+//! Finding offsets: by size, by time, by epoch.
+
+use super::Log;
+use crate::TopicId;
+use crate::error::LogReadError;
+use crate::read;
+use sluice_protocol::batches;
+
+impl Log {
+    /// The first offset whose record has this timestamp or a later one.
+    ///
+    /// # Errors
+    /// [`LogReadError`].
+    pub fn offset_for_time(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        timestamp_ms: i64,
+    ) -> Result<Option<i64>, LogReadError> {
+        Ok(self.offset_and_time(topic, partition, timestamp_ms)?.map(|(offset, _)| offset))
+    }
+
+    /// As [`Log::offset_for_time`], with that record's timestamp.
+    ///
+    /// # Errors
+    /// [`LogReadError`].
+    pub fn offset_and_time(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        timestamp_ms: i64,
+    ) -> Result<Option<(i64, i64)>, LogReadError> {
+        let handle = self.partition(topic, partition)?;
+        let Some(mut offset) = handle.state.read().locate_time(timestamp_ms) else { return Ok(None) };
+        loop {
+            let read = read::read(&self.shared.files, &handle, offset, 1 << 20)?;
+            if read.records.is_empty() {
+                return Ok(None);
+            }
+            for batch in batches(&read.records).flatten() {
+                offset = batch.last_offset() + 1;
+                if batch.max_timestamp() < timestamp_ms {
+                    continue;
+                }
+                let Ok(mut records) = batch.records() else {
+                    return Ok(Some((batch.base_offset(), batch.base_timestamp())));
+                };
+                if let Some(Ok(record)) =
+                    records.find(|record| record.as_ref().map_or(true, |record| record.timestamp >= timestamp_ms))
+                {
+                    return Ok(Some((record.offset, record.timestamp)));
+                }
+            }
+        }
+    }
+
+    /// Bytes that can be read from `offset` on, counted up to about `bytes_max`.
+    ///
+    /// # Errors
+    /// [`LogReadError::UnknownPartition`].
+    pub fn bytes_from(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        offset: i64,
+        bytes_max: usize,
+    ) -> Result<usize, LogReadError> {
+        Ok(self.partition(topic, partition)?.state.read().bytes_from(offset, bytes_max))
+    }
+
+    /// The newest timestamp and the offset of its record; `None`: there are no records.
+    ///
+    /// # Errors
+    /// [`LogReadError`].
+    pub fn max_timestamp(&self, topic: TopicId, partition: i32) -> Result<Option<(i64, i64)>, LogReadError> {
+        let handle = self.partition(topic, partition)?;
+        let (newest, start) = {
+            let state = handle.state.read();
+            (state.locate_max_time(), state.log_start_offset)
+        };
+        let Some((timestamp_ms, location)) = newest else { return Ok(None) };
+        let from = location.run.base_offset.max(start);
+        let read = read::read(&self.shared.files, &handle, from, location.run.size_bytes as usize)?;
+        let mut found = batches(&read.records).flatten();
+        Ok(found.find(|batch| batch.max_timestamp() == timestamp_ms).map(|batch| {
+            let mut records = batch.records().into_iter().flatten().flatten();
+            let record = records.find(|record| record.timestamp == timestamp_ms);
+            (timestamp_ms, record.map_or(batch.last_offset(), |record| record.offset))
+        }))
+    }
+
+    /// The largest leader epoch up to `leader_epoch` that records were written under, and the offset at which it ends.
+    /// Source: KIP-101.
+    ///
+    /// # Errors
+    /// [`LogReadError`].
+    pub fn end_offset_for_epoch(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        leader_epoch: i32,
+    ) -> Result<(i32, i64), LogReadError> {
+        let (start, end) = self.offsets(topic, partition)?;
+        let epoch_at = |offset| {
+            let read = self.read(topic, partition, offset, 1)?;
+            Ok::<_, LogReadError>(
+                batches(&read.records).flatten().next().map_or(self.leader_epoch(), |b| b.leader_epoch()),
+            )
+        };
+        if leader_epoch >= self.leader_epoch() {
+            return Ok((self.leader_epoch(), end));
+        }
+        // Epochs only grow with the offsets.
+        let (mut low, mut high, mut found) = (start, end, -1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let epoch = epoch_at(middle)?;
+            if epoch <= leader_epoch {
+                (low, found) = (middle + 1, epoch.max(found));
+            } else {
+                high = middle;
+            }
+        }
+        Ok((found, low))
+    }
+}
