@@ -54,8 +54,9 @@ pub trait Broker: Send + Sync {
 
     fn consumer(&self) -> Arc<dyn Consumer>;
 
-    /// A producer under `transactional_id`. Every earlier producer of that id is fenced from now on: its next
-    /// `send` answers [`AppendError::ProducerFenced`] and nothing of it lands. Source: KIP-98, KIP-618.
+    /// A producer under `transactional_id`. Every earlier producer of that id is fenced from now on: its next append
+    /// fails with [`AppendError::ProducerFenced`], in `send` or (one of another process) in its acknowledgement, and
+    /// nothing of it lands. Source: KIP-98, KIP-618.
     ///
     /// # Errors
     /// [`AppendError::Unavailable`] when the broker cannot be reached or is closed.

@@ -31,6 +31,8 @@ struct Suite {
 struct Count {
     passed: u64,
     failed: u64,
+    /// Tests that passed without running, for want of a program; they say so in a line that begins with `SKIPPED`.
+    skipped: u64,
 }
 
 pub fn run(workspace: &Workspace, extent: Extent) -> Result<()> {
@@ -42,7 +44,7 @@ pub fn run(workspace: &Workspace, extent: Extent) -> Result<()> {
         let begin = Instant::now();
         let (count, text) = run_suite(workspace, suite, extent)?;
         report(&suite.name, count, begin, &text);
-        total = Count { passed: total.passed + count.passed, failed: total.failed + count.failed };
+        total.add(count);
         if count.failed > 0 {
             failing.push(suite.name.clone());
         }
@@ -50,15 +52,23 @@ pub fn run(workspace: &Workspace, extent: Extent) -> Result<()> {
     let begin = Instant::now();
     let (count, text) = doc_tests(workspace)?;
     report("doc tests", count, begin, &text);
-    total = Count { passed: total.passed + count.passed, failed: total.failed + count.failed };
+    total.add(count);
     if count.failed > 0 {
         failing.push("doc tests".to_owned());
     }
     if !failing.is_empty() {
         println!("failing suites: {}", failing.join(", "));
     }
-    println!("{} passed, {} failed", total.passed, total.failed);
+    println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
     if total.failed > 0 { bail!("tests failed") } else { Ok(()) }
+}
+
+impl Count {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
 }
 
 /// Builds the binary and all tests with one set of features; the answer names each test binary.
@@ -118,6 +128,7 @@ fn judged(count: Count, success: bool) -> Count {
 /// Sums the lines `test result: ok. 3 passed; 0 failed; …`.
 fn count_of(text: &str) -> Count {
     let mut count = Count::default();
+    count.skipped = skipped_in(text).count() as u64;
     for line in text.lines().filter_map(|line| line.strip_prefix("test result: ")) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let before = |unit: &str| {
@@ -126,14 +137,23 @@ fn count_of(text: &str) -> Count {
         count.passed += before("passed;");
         count.failed += before("failed;");
     }
+    count.passed = count.passed.saturating_sub(count.skipped);
     count
+}
+
+/// They may stand behind `test a ... ` on the same line.
+fn skipped_in(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.find("SKIPPED ").map(|at| &line[at..]))
 }
 
 fn report(name: &str, count: Count, begin: Instant, text: &str) {
     if count.failed > 0 {
         println!("{text}");
-    } else if count.passed == 0 {
+    } else if count.passed + count.skipped == 0 {
         return;
+    }
+    if count.failed == 0 {
+        skipped_in(text).for_each(|line| println!("{line}"));
     }
     let verdict = if count.failed > 0 { "FAILED" } else { "ok" };
     println!(
@@ -152,13 +172,21 @@ mod tests {
     fn the_results_of_several_suites_are_summed() {
         let text = "running 3 tests\ntest a ... ok\n\ntest result: FAILED. 2 passed; 1 failed; 0 ignored; finished in 0.01s\n\
                     test result: ok. 4 passed; 0 failed; 0 ignored; finished in 0.01s\n";
-        assert_eq!(count_of(text), Count { passed: 6, failed: 1 });
+        assert_eq!(count_of(text), Count { passed: 6, failed: 1, skipped: 0 });
+    }
+
+    #[test]
+    fn a_skipped_test_is_not_counted_as_passed() {
+        let text = "running 2 tests\ntest a ... SKIPPED a: no java on this machine; apt-get install -y java\nok\n\
+                    test b ... ok\ntest result: ok. 2 passed; 0 failed; 0 ignored; finished in 0.01s\n";
+        assert_eq!(count_of(text), Count { passed: 1, failed: 0, skipped: 1 });
+        assert_eq!(skipped_in(text).next(), Some("SKIPPED a: no java on this machine; apt-get install -y java"));
     }
 
     #[test]
     fn a_suite_that_dies_without_a_result_has_failed() {
-        assert_eq!(judged(Count::default(), false), Count { passed: 0, failed: 1 });
-        assert_eq!(judged(Count { passed: 3, failed: 0 }, true), Count { passed: 3, failed: 0 });
+        assert_eq!(judged(Count::default(), false), Count { failed: 1, ..Count::default() });
+        assert_eq!(judged(Count { passed: 3, ..Count::default() }, true), Count { passed: 3, ..Count::default() });
     }
 
     #[test]

@@ -52,12 +52,13 @@ const HEAVY: [&str; 22] = [
     "wit-bindgen",
 ];
 
-/// Crates that must not come in at all, and why.
-const BANNED: [(&str, &str); 4] = [
-    ("aws-lc-sys", "ring is the one TLS provider"),
-    ("native-tls", "rustls is the one TLS stack"),
-    ("openssl-sys", "rustls is the one TLS stack"),
-    ("hyper-tls", "rustls is the one TLS stack"),
+/// Crates that must not come in at all, and why; the last names who may bring it all the same.
+const BANNED: [(&str, &str, &str); 4] = [
+    ("aws-lc-sys", "ring is the one TLS provider", ""),
+    ("native-tls", "rustls is the one TLS stack", ""),
+    // librdkafka is C and speaks TLS through the system's libssl.
+    ("openssl-sys", "rustls is the one TLS stack", "rdkafka-sys"),
+    ("hyper-tls", "rustls is the one TLS stack", ""),
 ];
 
 pub fn check(workspace: &Workspace) -> Result<Vec<String>> {
@@ -86,7 +87,8 @@ fn problems(metadata: &Value) -> Vec<String> {
         if !is_allowed(licence) {
             problems.push(format!("{name} {version}: licence {licence:?} is not on the list in dependencies.rs"));
         }
-        if let Some((_, reason)) = BANNED.iter().find(|(banned, _)| *banned == name) {
+        let banned = BANNED.iter().find(|(banned, _, _)| *banned == name);
+        if let Some((_, reason, _)) = banned.filter(|(_, _, by)| !only_for(metadata, name, by)) {
             problems.push(format!("{name} {version} is banned: {reason}; `cargo tree -i {name}` shows who brings it"));
         }
     }
@@ -98,6 +100,17 @@ fn problems(metadata: &Value) -> Vec<String> {
         ));
     }
     problems
+}
+
+/// Whether `by` asks for the crate, and nobody else that is built.
+fn only_for(metadata: &Value, name: &str, by: &str) -> bool {
+    let asks = |package: &Value| {
+        let dependencies = package["dependencies"].as_array().into_iter().flatten();
+        dependencies.into_iter().any(|dependency| dependency["name"] == name && dependency["optional"] != true)
+            || (package["name"] == by && !by.is_empty())
+    };
+    let mut asking = metadata["packages"].as_array().into_iter().flatten().filter(|package| asks(package)).peekable();
+    asking.peek().is_some() && asking.all(|package| package["name"] == by)
 }
 
 /// Whether an SPDX expression can be satisfied from the list: `OR` by either side, `AND` by both, `OR` binding weaker.
@@ -177,5 +190,18 @@ mod tests {
         assert!(found[0].starts_with("openssl-sys 0.9.0 is banned"), "{found:#?}");
         assert!(found[1].starts_with("viral 1.0.0: licence"), "{found:#?}");
         assert!(found[2].starts_with("hyper comes in 2 versions"), "{found:#?}");
+    }
+
+    #[test]
+    fn openssl_may_come_with_librdkafka_and_with_nothing_else() {
+        let openssl = json!({"name": "openssl-sys", "version": "0.9.0", "license": "MIT"});
+        let user = |name: &str, optional: bool| {
+            let dependency = json!({"name": "openssl-sys", "optional": optional});
+            json!({"name": name, "version": "1.0.0", "license": "MIT", "dependencies": [dependency]})
+        };
+        let found = problems(&json!({"packages": [openssl, user("rdkafka-sys", true), user("sqlx-core", true)]}));
+        assert_eq!(found, Vec::<String>::new());
+        let found = problems(&json!({"packages": [openssl, user("rdkafka-sys", true), user("openssl", false)]}));
+        assert_eq!(found.len(), 1, "{found:#?}");
     }
 }

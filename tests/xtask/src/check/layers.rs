@@ -6,8 +6,11 @@ const SDK: &str = "plugins-sdk/rust";
 const TESTS: u64 = 7;
 
 /// Crates from outside that only some of ours may use, and those that may.
-const RESERVED: [(&str, &[&str]); 2] =
-    [("wasmtime", &["runtime/plugin-host", "runtime/capability"]), ("sqlx", &["runtime/capability-sql"])];
+const RESERVED: [(&str, &[&str]); 3] = [
+    ("wasmtime", &["runtime/plugin-host", "runtime/capability"]),
+    ("sqlx", &["runtime/capability-sql"]),
+    ("rdkafka", &["broker/client-kafka"]),
+];
 
 pub fn problems(members: &[Package]) -> Vec<String> {
     let mut problems = Vec::new();

@@ -1,0 +1,240 @@
+//! A real Apache Kafka, one node in KRaft mode, on free loopback ports and with its data in a temporary folder.
+//!
+//! Its jars come from Maven Central once and stay in `~/.cache/sluice/services`. It ends with the process that started
+//! it, however that ends: a shell watches a pipe that closes then.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+/// 4.4.0 is incomplete in the registry.
+pub const VERSION: &str = "4.3.1";
+const CLUSTER_ID: &str = "c2x1aWNlLWNvbnRyYWN0MA";
+const GET_JAVA: &str = "apt-get install -y --no-install-recommends openjdk-17-jre-headless maven";
+
+/// Runs the service, and kills it when the pipe on its standard input closes; then its folder goes too.
+const SUPERVISOR: &str = r#"
+folder=$1; shift
+exec 3<&0
+"$@" 3<&- </dev/null & child=$!
+( if read -r word <&3; then kill -9 $child; else kill -9 $child; sleep 0.2; rm -rf "$folder"; fi ) >/dev/null 2>&1 &
+wait $child
+"#;
+
+const POM: &str = include_str!("apache-kafka-pom.xml");
+const LOG4J: &str = "status=error
+rootLogger.level=INFO
+rootLogger.appenderRef.c.ref=C
+appender.c.type=Console
+appender.c.name=C
+appender.c.target=SYSTEM_OUT
+appender.c.layout.type=PatternLayout
+appender.c.layout.pattern=[%d] %p %m (%c)%n
+";
+
+pub struct ApacheKafka {
+    port: u16,
+    supervisor: Option<Child>,
+    libs: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+/// The one of this process, started by whoever asks first. `None`: it cannot be had here, which was said.
+///
+/// # Panics
+/// When it does not start, or `CI=true` and it cannot be had.
+pub fn shared() -> Option<&'static ApacheKafka> {
+    static SHARED: OnceLock<Option<ApacheKafka>> = OnceLock::new();
+    let shared = SHARED.get_or_init(|| match missing() {
+        None => Some(ApacheKafka::start().unwrap_or_else(|error| panic!("Apache Kafka {VERSION}: {error}"))),
+        Some(_) => None,
+    });
+    if shared.is_none() {
+        skipped(&format!("no {} on this machine; {GET_JAVA}", missing().unwrap_or("java")));
+    }
+    shared.as_ref()
+}
+
+/// Says aloud that a test did not run: past the test harness, which keeps what passing tests print.
+fn skipped(reason: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "SKIPPED {test}: {reason}");
+    let _ = writeln!(io::stderr(), "SKIPPED {test}: {reason}");
+}
+
+fn missing() -> Option<&'static str> {
+    let runs = |program: &str, option: &str| {
+        Command::new(program).arg(option).stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
+    };
+    if !runs("java", "-version") {
+        return Some("java");
+    }
+    (!libs_folder().exists() && !runs("mvn", "-version")).then_some("maven")
+}
+
+fn libs_folder() -> PathBuf {
+    let cache =
+        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cache")));
+    cache.unwrap_or_else(std::env::temp_dir).join("sluice/services").join(format!("apache-kafka-{VERSION}"))
+}
+
+/// The folder with Apache Kafka's jars, obtained if it is not there. Several processes may ask at once.
+///
+/// # Errors
+/// Maven's, with what it printed.
+pub fn libs() -> io::Result<PathBuf> {
+    let libs = libs_folder();
+    let services = libs.parent().expect("it is inside a folder");
+    fs::create_dir_all(services)?;
+    let lock = File::create(services.join(format!("apache-kafka-{VERSION}.lock")))?;
+    lock.lock()?;
+    if libs.exists() {
+        return Ok(libs);
+    }
+    let work = tempfile::tempdir_in(services)?;
+    fs::write(work.path().join("pom.xml"), POM.replace("@VERSION@", VERSION))?;
+    let output = Command::new("mvn")
+        .args(["-B", "-ntp", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=libs"])
+        .current_dir(work.path())
+        .stdin(Stdio::null())
+        .output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(format!("Maven failed: {}", String::from_utf8_lossy(&output.stdout))));
+    }
+    fs::rename(work.path().join("libs"), &libs)?;
+    Ok(libs)
+}
+
+impl ApacheKafka {
+    /// Formats a new data folder and starts on it; returns when it serves.
+    ///
+    /// # Errors
+    /// What it printed last, when it does not come up.
+    pub fn start() -> io::Result<Self> {
+        let libs = libs()?;
+        let folder = tempfile::tempdir()?;
+        let (port, controller) = free_ports()?;
+        fs::write(folder.path().join("log4j2.properties"), LOG4J)?;
+        fs::write(folder.path().join("server.properties"), properties(folder.path(), port, controller))?;
+        let mut kafka = Self { port, supervisor: None, libs, folder };
+        let format = ["kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER_ID, "-c"];
+        let output = kafka.java(&["-Xmx128m"]).args(format).arg(kafka.file("server.properties")).output()?;
+        if !output.status.success() {
+            return Err(io::Error::other(format!("cannot format: {}", String::from_utf8_lossy(&output.stderr))));
+        }
+        kafka.start_again()?;
+        Ok(kafka)
+    }
+
+    /// `host:port`.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// SIGKILL. Its data stay.
+    ///
+    /// # Errors
+    /// The pipe's or the wait's.
+    pub fn kill(&mut self) -> io::Result<()> {
+        if let Some(mut supervisor) = self.supervisor.take() {
+            if let Some(mut stdin) = supervisor.stdin.take() {
+                stdin.write_all(b"kill\n")?;
+            }
+            supervisor.wait()?;
+        }
+        Ok(())
+    }
+
+    /// After [`ApacheKafka::kill`]: on the same data and ports; returns when it serves.
+    ///
+    /// # Errors
+    /// What it printed last, when it does not come up.
+    pub fn start_again(&mut self) -> io::Result<()> {
+        let java = self.java(&["-Xms256m", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
+        let mut supervisor = Command::new("sh")
+            .args(["-c", SUPERVISOR, "sh"])
+            .arg(self.folder.path())
+            .arg(java.get_program())
+            .args(java.get_args())
+            .arg("kafka.Kafka")
+            .arg(self.file("server.properties"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut lines = BufReader::new(supervisor.stdout.take().expect("it is piped")).lines();
+        let mut last = Vec::new();
+        loop {
+            let Some(line) = lines.next().transpose()? else {
+                return Err(io::Error::other(format!("it ended while starting:\n{}", last.join("\n"))));
+            };
+            let is_up = line.contains("Kafka Server started");
+            if last.len() == 30 {
+                last.remove(0);
+            }
+            last.push(line);
+            if is_up {
+                break;
+            }
+        }
+        // A full pipe would stop it.
+        std::thread::spawn(move || lines.for_each(drop));
+        self.supervisor = Some(supervisor);
+        Ok(())
+    }
+
+    fn java(&self, options: &[&str]) -> Command {
+        let mut java = Command::new("java");
+        java.args(options).arg(format!("-Dlog4j2.configurationFile=file:{}", self.file("log4j2.properties").display()));
+        java.arg("-cp").arg(self.libs.join("*")).stdin(Stdio::null());
+        java
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for ApacheKafka {
+    fn drop(&mut self) {
+        // The folder goes by itself; a broker that cannot be killed here dies with this process.
+        let _ = self.kill();
+    }
+}
+
+/// Both held at once, so that they differ.
+fn free_ports() -> io::Result<(u16, u16)> {
+    let first = TcpListener::bind("127.0.0.1:0")?;
+    let second = TcpListener::bind("127.0.0.1:0")?;
+    Ok((first.local_addr()?.port(), second.local_addr()?.port()))
+}
+
+fn properties(folder: &Path, port: u16, controller: u16) -> String {
+    let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
+    let data = folder.join("data");
+    format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+listeners={listeners}
+advertised.listeners={listeners}
+inter.broker.listener.name=PLAINTEXT
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+log.cleaner.dedupe.buffer.size=8388608
+",
+        data.display()
+    )
+}
