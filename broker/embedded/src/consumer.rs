@@ -1,16 +1,19 @@
-//! Fetching, with a long poll that costs nothing while it waits.
+//! Fetching, with a long poll that costs nothing while it waits. Only committed records are shown: up to the last stable
+//! offset, and without those of aborted transactions (`isolation.level=read_committed`).
 
 use crate::Inner;
 use crate::wire::off_the_worker;
 use bytes::Bytes;
 use sluice_client::{Consumer, FetchError, FetchPartition, Fetched, FetchedPartition, TopicPartition};
-use sluice_log::{LogReadError, TopicId};
+use sluice_log::{AbortedIndex, AbortedTransaction, CommittedRead, LogReadError, TopicId};
+use sluice_protocol::{batches, empty_batch};
 use std::time::Duration;
 use tokio::time::Instant;
 
 #[async_trait::async_trait]
 impl Consumer for Inner {
     async fn fetch(&self, partitions: &[FetchPartition], max_wait: Duration) -> Fetched {
+        self.transactions.tick();
         let deadline = Instant::now() + max_wait;
         let known = partitions
             .iter()
@@ -46,11 +49,14 @@ impl Consumer for Inner {
 type Look = Result<(TopicId, bool, (i64, i64)), FetchError>;
 
 impl Inner {
+    /// The log start offset and the last stable offset.
     fn offsets(&self, partition: &TopicPartition) -> Result<(TopicId, (i64, i64)), FetchError> {
         let unknown = || FetchError::UnknownTopicOrPartition { partition: partition.clone() };
         let topic = self.log.topic_id(&partition.topic).ok_or_else(unknown)?;
-        let offsets = self.log.offsets(topic, partition.partition);
-        Ok((topic, offsets.map_err(|error| fetch_error(error, partition))?))
+        let failed = |error| fetch_error(error, partition);
+        let (start, _) = self.log.offsets(topic, partition.partition).map_err(failed)?;
+        let stable = self.log.last_stable_offset(topic, partition.partition).map_err(failed)?;
+        Ok((topic, (start, stable)))
     }
 
     /// Whether there is something to read, or an error to report.
@@ -65,15 +71,33 @@ impl Inner {
         if !has_news {
             return Ok(FetchedPartition { partition, records: Bytes::new(), high_watermark, log_start_offset });
         }
-        let read = self.log.read(topic, partition.partition, wanted.offset, wanted.max_bytes);
-        let read = read.map_err(|error| fetch_error(error, &partition))?;
+        let read = self.log.read_committed(topic, partition.partition, wanted.offset, wanted.max_bytes);
+        let CommittedRead { read, last_stable_offset, aborted } =
+            read.map_err(|error| fetch_error(error, &partition))?;
         Ok(FetchedPartition {
             partition,
-            records: read.records,
-            high_watermark: read.high_watermark,
+            records: committed(read.records, &aborted),
+            high_watermark: last_stable_offset,
             log_start_offset: read.log_start_offset,
         })
     }
+}
+
+/// The same offsets, with empty batches where aborted transactions and markers stood.
+fn committed(records: Bytes, aborted: &[AbortedTransaction]) -> Bytes {
+    if !batches(&records).flatten().any(|batch| batch.is_transactional() || batch.is_control()) {
+        return records;
+    }
+    let aborted = AbortedIndex::new(aborted);
+    let mut out = Vec::with_capacity(records.len());
+    for batch in batches(&records).flatten() {
+        if batch.is_control() || aborted.holds(&batch) {
+            out.extend_from_slice(&empty_batch(batch.base_offset(), batch.last_offset() + 1));
+        } else {
+            out.extend_from_slice(batch.bytes());
+        }
+    }
+    out.into()
 }
 
 fn fetch_error(error: LogReadError, partition: &TopicPartition) -> FetchError {

@@ -6,15 +6,19 @@ use crate::error::LogAppendError;
 use crate::producers::{ProducerBatch, ProducerState, Verdict};
 use crate::queue::PreparedPart;
 use crate::topics::Partition;
+use crate::transactions::Step;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What the open group changes, on top of what is published.
 pub(super) type StagedProducers = HashMap<(TopicId, i32, i64), (Arc<Partition>, ProducerState)>;
 
+/// What the batches of one part do to transactions, by the part's number in its append.
+pub(super) type Steps = (usize, Vec<Step>);
+
 /// What becomes of an append.
 pub(super) enum Checked {
-    New(StagedProducers),
+    New(StagedProducers, Vec<Steps>),
     /// Its one batch stands in the log already.
     Duplicate(i64),
 }
@@ -23,10 +27,12 @@ impl Writer {
     /// Checks every batch in its order. Nothing is changed.
     pub(super) fn check_producers(&self, parts: &[PreparedPart]) -> Result<Checked, LogAppendError> {
         let mut staged = StagedProducers::new();
+        let mut steps = Vec::new();
         let alone = parts.len() == 1 && parts[0].batches == 1;
         let now_ms = if parts.iter().any(|part| !part.numbered.is_empty()) { self.shared.clock.now_ms() } else { 0 };
         for (number, part) in parts.iter().enumerate() {
             let base_offset = part.partition.next_offset.load(std::sync::atomic::Ordering::Relaxed);
+            let mut steps_of_part = Vec::new();
             for batch in &part.numbered {
                 let key = (part.partition.topic, part.partition.index, batch.producer_id);
                 let known = match staged.get(&key).or_else(|| self.group.producers.get(&key)) {
@@ -39,11 +45,14 @@ impl Writer {
                     refused => return Err(refusal(number, batch, refused)),
                 }
                 let mut state = known.unwrap_or_else(|| ProducerState::new(batch.epoch));
-                state.add(batch, base_offset, now_ms);
+                steps_of_part.extend(state.add(batch, base_offset, now_ms));
                 staged.insert(key, (part.partition.clone(), state));
             }
+            if !steps_of_part.is_empty() {
+                steps.push((number, steps_of_part));
+            }
         }
-        Ok(Checked::New(staged))
+        Ok(Checked::New(staged, steps))
     }
 
     /// The group is in the log: what it says of producers counts from now on.
@@ -61,6 +70,7 @@ fn refusal(part: usize, batch: &ProducerBatch, verdict: Verdict) -> LogAppendErr
             LogAppendError::ProducerEpochOver { part, producer_id, epoch, current_epoch }
         }
         Verdict::OutOfOrder { expected } => LogAppendError::OutOfOrderSequence { part, producer_id, expected, found },
+        Verdict::OutsideTransaction => LogAppendError::OutsideTransaction { part, producer_id },
         // One batch of several was sent before: what comes next is the one behind it.
         Verdict::Duplicate { .. } | Verdict::Append => {
             LogAppendError::OutOfOrderSequence { part, producer_id, expected: batch.last_sequence, found }
