@@ -2,7 +2,7 @@
 
 mod common;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use common::{TestClock, append, batch, create, open, open_with, options, topic};
 use sluice_log::sim::SimDisk;
 use sluice_log::{AbortedTransaction, Log, LogPart, Storage};

@@ -7,13 +7,14 @@
 //! Locks: whoever holds the groups' state may take the transactions', never the other way round.
 
 mod coordinator;
+mod metadata;
 mod records;
 
 use crate::Random;
 use crate::groups::{Groups, OFFSETS_TOPIC, create_compacted};
 pub(crate) use coordinator::Coordinator;
 use coordinator::{Init, Transition};
-pub use coordinator::{
+pub use metadata::{
     Partitions, ProducerIdAndEpoch, TransactionConfig, TransactionError, TransactionMetadata, TransactionStatus,
 };
 use parking_lot::Mutex;

@@ -11,7 +11,7 @@
 //! Status: 0 empty, 1 ongoing, 4 committed, 5 aborted; 2, 3 and 7 (decided, markers not yet written) never stand here.
 //! Source: `TransactionLogKey.json`, `TransactionLogValue.json`, Kafka's `TransactionState`.
 
-use super::coordinator::{Partitions, TransactionMetadata, TransactionStatus};
+use super::metadata::{Partitions, TransactionMetadata, TransactionStatus};
 use bytes::BufMut;
 
 pub(super) fn key(transactional_id: &str) -> Vec<u8> {

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn batches_that_join_a_transaction_keep_their_records() {
-        let mut builder = RecordBatchBuilder::new(100);
+        let mut builder = RecordBatchBuilder::new(110);
         for _ in 0..3 {
             builder.push(1, Some(b"key"), Some(&[0; 30])).expect("it fits");
         }

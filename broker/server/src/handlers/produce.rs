@@ -41,7 +41,7 @@ pub(crate) async fn hand_over(context: &Context, mut request: ProduceRequest) ->
             let place = refused.clone().map_or_else(|| place.clone(), Err);
             let outcome = match place {
                 Ok(place) => {
-                    let id = request.transactional_id.as_deref();
+                    let id = request.transactional_id.as_ref().map(|id| id.as_str());
                     append(context, place, partition.index, partition.records, id).await
                 }
                 Err(error) => Err(error),
