@@ -61,8 +61,12 @@ impl Inner {
 
     /// Whether there is something to read, or an error to report.
     fn look(&self, wanted: &FetchPartition) -> Look {
-        let (topic, (start, end)) = self.offsets(&wanted.partition)?;
-        Ok((topic, wanted.offset != end, (start, end)))
+        let (topic, (start, stable)) = self.offsets(&wanted.partition)?;
+        let failed = |error| fetch_error(error, &wanted.partition);
+        let (_, high_watermark) = self.log.offsets(topic, wanted.partition.partition).map_err(failed)?;
+        // What is not decided yet is no news.
+        let waits = (stable..=high_watermark).contains(&wanted.offset);
+        Ok((topic, !waits, (start, stable)))
     }
 
     fn read(&self, wanted: &FetchPartition, look: Look) -> Result<FetchedPartition, FetchError> {

@@ -15,8 +15,8 @@ use crate::queue::{AppendChain, Command, Done, PreparedPart, TopicDone};
 use crate::storage::StorageFile;
 use crate::topics::{Partition, Topic};
 use crate::transactions::Step;
-use numbered::{Checked, StagedProducers, Steps};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use numbered::{Checked, StagedProducers, Steps, by_partition};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -286,14 +286,22 @@ impl Writer {
     fn publish_group(&mut self) {
         let file = self.file.as_ref().expect("a group was written to it").number;
         let mut bytes = 0;
+        // One lock for each partition: whoever saves its state meanwhile has it from before the group, or from after.
+        let mut partitions: BTreeMap<(TopicId, i32), Vec<&Staged>> = BTreeMap::new();
         for staged in &self.group.staged {
-            bytes += u64::from(staged.run.size_bytes);
-            let mut state = staged.partition.state.write();
-            state.tail_chunk(file, staged.run.base_offset).push(staged.run, staged.end_offset);
-            staged.steps.iter().for_each(|step| state.transactions.apply(*step));
-            state.high_watermark = staged.end_offset;
+            partitions.entry((staged.partition.topic, staged.partition.index)).or_default().push(staged);
         }
-        self.publish_producers();
+        let mut producers = by_partition(std::mem::take(&mut self.group.producers));
+        for (key, all) in partitions {
+            let mut state = all[0].partition.state.write();
+            for staged in all {
+                bytes += u64::from(staged.run.size_bytes);
+                state.tail_chunk(file, staged.run.base_offset).push(staged.run, staged.end_offset);
+                staged.steps.iter().for_each(|step| state.transactions.apply(*step));
+                state.high_watermark = staged.end_offset;
+            }
+            state.producers.extend(producers.remove(&key).unwrap_or_default());
+        }
         self.shared.files.grow(file, bytes);
     }
 

@@ -261,7 +261,7 @@ async fn a_producer_that_recovers_from_an_error_keeps_its_id_and_begins_its_sequ
 async fn a_transaction_that_times_out_is_aborted_and_its_producer_fenced() {
     let (_running, mut client) = with_topic().await;
     let place = ("orders", 0);
-    let (_, producer) = init_with(&mut client, "t", 300, (-1, -1)).await;
+    let (_, producer) = init_with(&mut client, "t", 3_000, (-1, -1)).await;
     assert_eq!(add(&mut client, "t", producer, &[place]).await, [0]);
     assert_eq!(write(&mut client, place, producer, 0, &["a"]).await, (0, 0));
     assert_eq!(read(&mut client, place, true, 30_000).await, (2, vec![]));

@@ -3,15 +3,13 @@
 use super::Writer;
 use crate::TopicId;
 use crate::error::LogAppendError;
-use crate::producers::{ProducerBatch, ProducerState, Verdict};
+use crate::producers::{ProducerBatch, ProducerState, Producers, Verdict};
 use crate::queue::PreparedPart;
-use crate::topics::Partition;
 use crate::transactions::Step;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// What the open group changes, on top of what is published.
-pub(super) type StagedProducers = HashMap<(TopicId, i32, i64), (Arc<Partition>, ProducerState)>;
+pub(super) type StagedProducers = HashMap<(TopicId, i32, i64), ProducerState>;
 
 /// What the batches of one part do to transactions, by the part's number in its append.
 pub(super) type Steps = (usize, Vec<Step>);
@@ -36,7 +34,7 @@ impl Writer {
             for batch in &part.numbered {
                 let key = (part.partition.topic, part.partition.index, batch.producer_id);
                 let known = match staged.get(&key).or_else(|| self.group.producers.get(&key)) {
-                    Some((_, state)) => Some(state.clone()),
+                    Some(state) => Some(state.clone()),
                     None => part.partition.state.read().producers.get(&batch.producer_id).cloned(),
                 };
                 match ProducerState::judge(known.as_ref(), batch) {
@@ -46,7 +44,7 @@ impl Writer {
                 }
                 let mut state = known.unwrap_or_else(|| ProducerState::new(batch.epoch));
                 steps_of_part.extend(state.add(batch, base_offset, now_ms));
-                staged.insert(key, (part.partition.clone(), state));
+                staged.insert(key, state);
             }
             if !steps_of_part.is_empty() {
                 steps.push((number, steps_of_part));
@@ -54,13 +52,15 @@ impl Writer {
         }
         Ok(Checked::New(staged, steps))
     }
+}
 
-    /// The group is in the log: what it says of producers counts from now on.
-    pub(super) fn publish_producers(&mut self) {
-        for ((.., producer_id), (partition, state)) in self.group.producers.drain() {
-            partition.state.write().producers.insert(producer_id, state);
-        }
+/// What a group that is in the log says of the producers of each partition.
+pub(super) fn by_partition(staged: StagedProducers) -> HashMap<(TopicId, i32), Producers> {
+    let mut producers: HashMap<(TopicId, i32), Producers> = HashMap::new();
+    for ((topic, partition, producer_id), state) in staged {
+        producers.entry((topic, partition)).or_default().insert(producer_id, state);
     }
+    producers
 }
 
 fn refusal(part: usize, batch: &ProducerBatch, verdict: Verdict) -> LogAppendError {
