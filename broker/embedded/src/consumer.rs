@@ -13,7 +13,6 @@ use tokio::time::Instant;
 #[async_trait::async_trait]
 impl Consumer for Inner {
     async fn fetch(&self, partitions: &[FetchPartition], max_wait: Duration) -> Fetched {
-        self.transactions.tick();
         let deadline = Instant::now() + max_wait;
         let known = partitions
             .iter()
@@ -21,13 +20,16 @@ impl Consumer for Inner {
         // Registered before looking, so that nothing falls between the look and the wait.
         let waiting = self.waiters.register(known.collect());
         loop {
+            // Where no server keeps the time, an open transaction would hold this up for ever.
+            let next = self.transactions.tick();
             let found = partitions.iter().map(|wanted| self.look(wanted)).collect::<Vec<_>>();
             let ready = found.iter().any(|found| !matches!(found, Ok((_, false, _))));
             if ready || Instant::now() >= deadline {
                 let reads = || partitions.iter().zip(found).map(|(wanted, found)| self.read(wanted, found)).collect();
                 return off_the_worker(reads);
             }
-            let _ = tokio::time::timeout_at(deadline, waiting.news()).await;
+            let until = next.map_or(deadline, |rest| deadline.min(Instant::now() + rest));
+            let _ = tokio::time::timeout_at(until, waiting.news()).await;
         }
     }
 

@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use sluice_log::{Clock, Done, Log, LogAppendError, LogPart, LogReadError, OpenError, TopicId};
 use sluice_protocol::{RecordBatchBuilder, batches, end_transaction_marker};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 const STATE_TOPIC: &str = "__transaction_state";
@@ -156,35 +157,30 @@ impl Transactions {
     pub(crate) async fn keep_time(&self) {
         loop {
             let moved = self.deadline_moved.notified();
-            let Some(deadline) = self.state.lock().next_deadline() else {
-                moved.await;
-                continue;
-            };
-            let rest = u64::try_from(deadline - self.clock.now_ms()).unwrap_or(0);
-            if rest > 0 {
-                let _ = tokio::time::timeout(std::time::Duration::from_millis(rest), moved).await;
-                continue;
+            match self.tick() {
+                Some(rest) => drop(tokio::time::timeout(rest, moved).await),
+                None => moved.await,
             }
-            self.tick();
-            tokio::task::yield_now().await;
         }
     }
 
-    /// Also called by those who read, so that no open transaction holds them up where no server keeps the time.
-    pub(crate) fn tick(&self) {
+    /// Does what is due; returns the time until there is more. Also called by those who read, so that no open
+    /// transaction holds them up where no server keeps the time.
+    pub(crate) fn tick(&self) -> Option<Duration> {
         let now_ms = self.clock.now_ms();
         let mut state = self.state.lock();
-        if state.next_deadline().is_none_or(|at| at > now_ms) {
-            return;
+        if state.next_deadline().is_some_and(|at| at <= now_ms) {
+            for transition in state.tick(now_ms) {
+                tracing::info!(
+                    transactional_id = transition.transactional_id,
+                    aborted = transition.markers.is_some(),
+                    "a transaction timed out, or its id was not used for long"
+                );
+                self.submit(&mut state, Arc::new(transition), None);
+            }
         }
-        for transition in state.tick(now_ms) {
-            tracing::info!(
-                transactional_id = transition.transactional_id,
-                aborted = transition.markers.is_some(),
-                "a transaction timed out, or its id was not used for long"
-            );
-            self.submit(&mut state, Arc::new(transition), None);
-        }
+        let rest_ms = state.next_deadline()?.saturating_sub(now_ms);
+        Some(Duration::from_millis(u64::try_from(rest_ms).unwrap_or(0)))
     }
 
     // ---- appends
