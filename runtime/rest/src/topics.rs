@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use sluice_client::{AdminError, Consumer, FetchPartition, NewTopic, TopicDescription, TopicId, TopicPartition};
-use sluice_protocol::{RecordRef, batches};
+use sluice_protocol::{RecordRef, batches, inflated};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -117,6 +117,7 @@ async fn read(
         let Some(fetched) = consumer.fetch(&[request], Duration::ZERO).await.pop() else { return Ok(()) };
         let bytes = fetched.map_err(unreadable)?.records;
         let before = next;
+        let bytes = inflated(&bytes).map_err(unreadable)?;
         for batch in batches(&bytes) {
             let batch = batch.map_err(unreadable)?;
             let in_batch = batch.records().map_err(unreadable)?;

@@ -11,8 +11,9 @@ use sluice_client::{
     TopicPartition,
 };
 use sluice_data::TaskId;
-use sluice_protocol::{RecordBatchBuilder, RecordRef, batches, partition_for_key};
+use sluice_protocol::{RecordBatchBuilder, RecordRef, batches, inflated, partition_for_key};
 use sluice_telemetry::TaskErrorMetrics;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -139,7 +140,11 @@ impl Originals {
         let request = FetchPartition { partition: letter.partition.clone(), offset: letter.error.row_id, max_bytes: 1 };
         let fetched = consumer.fetch(&[request], Duration::ZERO).await.pop();
         self.records = match fetched {
-            Some(Ok(fetched)) => fetched.records,
+            Some(Ok(fetched)) => match inflated(&fetched.records) {
+                Ok(Cow::Owned(plain)) => plain.into(),
+                // What does not inflate was never converted either: no letter asks for it.
+                _ => fetched.records,
+            },
             Some(Err(sluice_client::FetchError::OffsetOutOfRange { .. })) | None => Bytes::new(),
             Some(Err(error)) => return Err(error.into()),
         };

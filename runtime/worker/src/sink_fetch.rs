@@ -3,7 +3,7 @@
 use arrow_array::{BinaryArray, Int64Array, ListArray};
 use arrow_buffer::{Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use sluice_data::headers::{Header, HeadersBuilder};
-use sluice_protocol::{BatchError, RecordRef, batches};
+use sluice_protocol::{BatchError, RecordRef, batches, inflated};
 
 /// Records of one partition, as they lie in the log.
 pub(crate) struct FetchedRows {
@@ -21,11 +21,12 @@ pub(crate) struct FetchedRows {
 /// Reads the records at offsets `first..=last` out of whole batches.
 ///
 /// # Errors
-/// The bytes are no record batches, or compressed ones.
+/// The bytes are no record batches, or do not decompress.
 pub(crate) fn decode(bytes: &[u8], first: i64, last: i64) -> Result<FetchedRows, BatchError> {
     let mut rows = Rows { next_offset: first, ..Rows::default() };
+    let bytes = inflated(bytes)?;
     rows.values.data.reserve(bytes.len());
-    for batch in batches(bytes) {
+    for batch in batches(&bytes) {
         let batch = batch?;
         if batch.base_offset() > last {
             break;

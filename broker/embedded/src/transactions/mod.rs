@@ -161,6 +161,7 @@ impl Transactions {
                 Some(rest) => drop(tokio::time::timeout(rest, moved).await),
                 None => moved.await,
             }
+            tokio::task::yield_now().await;
         }
     }
 

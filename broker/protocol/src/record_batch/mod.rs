@@ -22,6 +22,7 @@
 //! [`BatchError`], and no count or length is believed before it was compared with the bytes that are there.
 
 mod builder;
+mod compression;
 mod read;
 mod retain;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod transaction;
 mod varint;
 
 pub use builder::{EncodeError, NoHeaders, RecordBatchBuilder, RecordColumns, empty_batch, encode};
+pub use compression::{INFLATED_BYTES_MAX, inflated};
 pub use read::{
     BatchError, Batches, Compression, HeaderRef, Headers, RecordBatchRef, RecordRef, Records, batches, set_base_offset,
     set_leader_epoch, with_append_time,

@@ -20,8 +20,13 @@ pub enum BatchError {
     BadCount { count: i32, last_offset_delta: i32, records_bytes: usize },
     #[error("record {index} of a batch is malformed: {what}")]
     BadRecord { index: i32, what: &'static str },
-    #[error("a record batch is compressed with {0}, which cannot be read yet; produce with compression.type=none")]
+    /// A caller forgot to inflate first.
+    #[error("a record batch is compressed with {0} and was not inflated before its records were read")]
     Compressed(Compression),
+    #[error("a record batch cannot be decompressed with {codec}: {reason}")]
+    Inflate { codec: Compression, reason: String },
+    #[error("a record batch decompresses with {codec} to more than {limit_bytes} bytes; produce smaller batches")]
+    TooLarge { codec: Compression, limit_bytes: usize },
     #[error("a record batch names compression codec {codec}, which does not exist")]
     UnknownCompression { codec: u8 },
 }

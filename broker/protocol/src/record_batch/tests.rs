@@ -1,10 +1,13 @@
 use super::*;
+use builder::put;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::records::{
     Compression as TheirCompression, Record, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
 };
 use proptest::prelude::*;
+use std::borrow::Cow;
+use std::io::Write as _;
 
 #[derive(Debug, Clone)]
 struct Row {
@@ -181,6 +184,108 @@ fn a_compressed_batch_is_recognised_and_named() {
         batch.verify_crc().expect("its CRC covers the compressed bytes");
         assert_eq!((batch.count(), batch.last_offset()), (3, 2));
         assert_eq!(batch.records().err(), Some(BatchError::Compressed(ours)));
+    }
+}
+
+/// As their clients write each codec.
+fn compressed_by(codec: TheirCompression, plain: &[u8]) -> Vec<u8> {
+    match codec {
+        TheirCompression::Gzip => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            encoder.write_all(plain).expect("memory takes it");
+            encoder.finish().expect("memory takes it")
+        }
+        TheirCompression::Snappy => {
+            // Blocks of 100 bytes, so that there are several.
+            let mut framed = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01".to_vec();
+            for block in plain.chunks(100) {
+                let block = snap::raw::Encoder::new().compress_vec(block).expect("short");
+                framed.extend_from_slice(&u32::try_from(block.len()).expect("short").to_be_bytes());
+                framed.extend_from_slice(&block);
+            }
+            framed
+        }
+        TheirCompression::Lz4 => {
+            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            encoder.write_all(plain).expect("memory takes it");
+            encoder.finish().expect("memory takes it")
+        }
+        TheirCompression::Zstd => zstd::encode_all(plain, 3).expect("memory takes it"),
+        TheirCompression::None => plain.to_vec(),
+    }
+}
+
+fn compressed(rows: &[Row], codec: TheirCompression) -> Bytes {
+    let mut out = BytesMut::new();
+    let options = RecordEncodeOptions { version: 2, compression: codec };
+    let compress = |input: &mut BytesMut, out: &mut BytesMut, codec: TheirCompression| {
+        out.extend_from_slice(&compressed_by(codec, input));
+        Ok(())
+    };
+    RecordBatchEncoder::encode_with_custom_compression(&mut out, &theirs(rows), &options, Some(compress))
+        .expect("kafka-protocol encodes");
+    out.freeze()
+}
+
+const CODECS: [TheirCompression; 4] =
+    [TheirCompression::Gzip, TheirCompression::Snappy, TheirCompression::Lz4, TheirCompression::Zstd];
+
+#[test]
+fn an_inflated_batch_is_the_batch_that_was_never_compressed() {
+    for codec in CODECS {
+        let rows = rows(50, 100);
+        let plain = encoded_by_them(&rows, TheirCompression::None);
+        assert_eq!(*inflated(&compressed(&rows, codec)).expect("it inflates"), plain, "{codec:?}");
+    }
+    let raw_snappy = {
+        let mut batch = compressed(&rows(50, 100), TheirCompression::None).to_vec();
+        let block = snap::raw::Encoder::new().compress_vec(&batch[BATCH_OVERHEAD_BYTES..]).expect("short");
+        batch.truncate(BATCH_OVERHEAD_BYTES);
+        batch.extend_from_slice(&block);
+        batch[ATTRIBUTES_AT + 1] |= 2;
+        let length = i32::try_from(batch.len() - LOG_OVERHEAD_BYTES).expect("short");
+        put(&mut batch, LENGTH_AT, length.to_be_bytes());
+        batch
+    };
+    let plain = encoded_by_them(&rows(50, 100), TheirCompression::None);
+    assert_eq!(*inflated(&raw_snappy).expect("it inflates"), plain, "snappy without framing");
+}
+
+#[test]
+fn batches_between_compressed_ones_keep_their_place() {
+    let plain = encoded_by_them(&rows(3, 10), TheirCompression::None);
+    let mixed = [
+        compressed(&rows(3, 10), TheirCompression::Zstd),
+        plain.clone(),
+        compressed(&rows(3, 10), TheirCompression::Lz4),
+    ];
+    assert_eq!(*inflated(&mixed.concat()).expect("they inflate"), *plain.repeat(3));
+    assert!(matches!(inflated(&plain), Ok(Cow::Borrowed(_))), "what is not compressed is not copied");
+}
+
+#[test]
+fn a_decompression_bomb_ends_at_the_limit() {
+    for codec in CODECS {
+        let bomb = compressed_by(codec, &vec![0; INFLATED_BYTES_MAX + 1]);
+        let mut batch = compressed(&rows(3, 10), codec)[..BATCH_OVERHEAD_BYTES].to_vec();
+        batch.extend_from_slice(&bomb);
+        let length = i32::try_from(batch.len() - LOG_OVERHEAD_BYTES).expect("a bomb is small");
+        put(&mut batch, LENGTH_AT, length.to_be_bytes());
+        assert!(matches!(inflated(&batch), Err(BatchError::TooLarge { .. })), "{codec:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn damaged_compressed_batches_never_panic(codec in 0..4usize, at in any::<prop::sample::Index>(), flip in 1..=255u8) {
+        let mut batch = compressed(&rows(20, 50), CODECS[codec]).to_vec();
+        let at = at.index(batch.len());
+        batch[at] ^= flip;
+        if let Ok(plain) = inflated(&batch) {
+            for batch in batches(&plain).flatten() {
+                let _ = batch.records().map(Iterator::count);
+            }
+        }
     }
 }
 

@@ -1,0 +1,105 @@
+//! Reading compressed batches: the same batch with its records uncompressed.
+//!
+//! The log keeps batches as producers sent them; whoever reads records calls [`inflated`] first. What a batch inflates to is bounded, so
+//! that a few bytes cannot claim the machine's memory.
+//!
+//! Codecs as Kafka writes them: gzip (RFC 1952), snappy in the framing of `snappy-java` (or raw, as some clients send it), LZ4 frames,
+//! zstd (KIP-110). Source: Kafka `org.apache.kafka.common.compress`.
+
+use super::read::{BatchError, Compression, RecordBatchRef, batches};
+use super::{ATTRIBUTES_AT, BATCH_OVERHEAD_BYTES, CRC_AT, LENGTH_AT, LOG_OVERHEAD_BYTES, builder::put};
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+/// What one batch may inflate to: producers cut batches at 16 KiB to 1 MiB before they compress them.
+pub const INFLATED_BYTES_MAX: usize = 64 << 20;
+
+/// How `snappy-java` begins a stream: its name, a version and the oldest version that can read it.
+const XERIAL_MAGIC: &[u8] = b"\x82SNAPPY\0";
+const XERIAL_HEADER_BYTES: usize = 16;
+const CODEC_MASK: u8 = 0x07;
+
+/// The batches with uncompressed records, at the same offsets and with valid checksums; borrowed when none is compressed.
+///
+/// # Errors
+/// Every [`BatchError`] of walking over batches, [`BatchError::Inflate`] for bytes that do not decompress, [`BatchError::TooLarge`] for a
+/// batch above [`INFLATED_BYTES_MAX`].
+pub fn inflated(records: &[u8]) -> Result<Cow<'_, [u8]>, BatchError> {
+    let mut is_plain = true;
+    for batch in batches(records) {
+        is_plain &= batch?.compression()? == Compression::None;
+    }
+    if is_plain {
+        return Ok(Cow::Borrowed(records));
+    }
+    let mut plain = Vec::with_capacity(records.len().saturating_mul(3));
+    for batch in batches(records) {
+        inflate_batch(&batch?, &mut plain)?;
+    }
+    Ok(Cow::Owned(plain))
+}
+
+fn inflate_batch(batch: &RecordBatchRef<'_>, out: &mut Vec<u8>) -> Result<(), BatchError> {
+    let codec = batch.compression()?;
+    if codec == Compression::None {
+        out.extend_from_slice(batch.bytes());
+        return Ok(());
+    }
+    let start = out.len();
+    let (header, compressed) = batch.bytes().split_at(BATCH_OVERHEAD_BYTES);
+    out.extend_from_slice(header);
+    decompress(codec, compressed, out, start + BATCH_OVERHEAD_BYTES + INFLATED_BYTES_MAX)
+        .map_err(|error| BatchError::Inflate { codec, reason: error.to_string() })?;
+    let bytes = &mut out[start..];
+    if bytes.len() > BATCH_OVERHEAD_BYTES + INFLATED_BYTES_MAX {
+        return Err(BatchError::TooLarge { codec, limit_bytes: INFLATED_BYTES_MAX });
+    }
+    let length = i32::try_from(bytes.len() - LOG_OVERHEAD_BYTES).expect("the limit is far below 2 GiB");
+    put(bytes, LENGTH_AT, length.to_be_bytes());
+    bytes[ATTRIBUTES_AT + 1] &= !CODEC_MASK;
+    let crc = crc32c::crc32c(&bytes[ATTRIBUTES_AT..]);
+    put(bytes, CRC_AT, crc.to_be_bytes());
+    Ok(())
+}
+
+/// Appends what `compressed` holds, at most one byte beyond a length of `end` in all.
+fn decompress(codec: Compression, compressed: &[u8], out: &mut Vec<u8>, end: usize) -> io::Result<()> {
+    let room = (end - out.len()) as u64 + 1;
+    match codec {
+        Compression::None => out.extend_from_slice(compressed),
+        Compression::Gzip => drop(flate2::read::MultiGzDecoder::new(compressed).take(room).read_to_end(out)?),
+        Compression::Lz4 => drop(lz4_flex::frame::FrameDecoder::new(compressed).take(room).read_to_end(out)?),
+        Compression::Zstd => drop(zstd::Decoder::with_buffer(compressed)?.take(room).read_to_end(out)?),
+        Compression::Snappy => snappy(compressed, out, end)?,
+    }
+    Ok(())
+}
+
+fn snappy(compressed: &[u8], out: &mut Vec<u8>, end: usize) -> io::Result<()> {
+    if !compressed.starts_with(XERIAL_MAGIC) {
+        return snappy_block(compressed, out, end);
+    }
+    let cut_off = || io::Error::new(io::ErrorKind::UnexpectedEof, "a block is cut off");
+    let mut rest = compressed.get(XERIAL_HEADER_BYTES..).ok_or_else(cut_off)?;
+    while !rest.is_empty() && out.len() <= end {
+        let (length, after) = rest.split_first_chunk().ok_or_else(cut_off)?;
+        let (block, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(cut_off)?;
+        snappy_block(block, out, end)?;
+        rest = after;
+    }
+    Ok(())
+}
+
+fn snappy_block(block: &[u8], out: &mut Vec<u8>, end: usize) -> io::Result<()> {
+    let length = snap::raw::decompress_len(block)?;
+    let start = out.len();
+    if start + length > end {
+        // Told apart from bad bytes by its length.
+        out.resize(end + 1, 0);
+        return Ok(());
+    }
+    out.resize(start + length, 0);
+    let written = snap::raw::Decoder::new().decompress(block, &mut out[start..])?;
+    out.truncate(start + written);
+    Ok(())
+}
