@@ -1,10 +1,12 @@
-//! Fetching, with a long poll that costs nothing while it waits.
+//! Fetching, with a long poll that costs nothing while it waits. Only committed records are shown: up to the last stable
+//! offset, and without those of aborted transactions (`isolation.level=read_committed`).
 
 use crate::Inner;
 use crate::wire::off_the_worker;
 use bytes::Bytes;
 use sluice_client::{Consumer, FetchError, FetchPartition, Fetched, FetchedPartition, TopicPartition};
-use sluice_log::{LogReadError, TopicId};
+use sluice_log::{AbortedIndex, AbortedTransaction, CommittedRead, LogReadError, TopicId};
+use sluice_protocol::{batches, empty_batch};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -18,13 +20,16 @@ impl Consumer for Inner {
         // Registered before looking, so that nothing falls between the look and the wait.
         let waiting = self.waiters.register(known.collect());
         loop {
+            // Where no server keeps the time, an open transaction would hold this up for ever.
+            let next = self.transactions.tick();
             let found = partitions.iter().map(|wanted| self.look(wanted)).collect::<Vec<_>>();
             let ready = found.iter().any(|found| !matches!(found, Ok((_, false, _))));
             if ready || Instant::now() >= deadline {
                 let reads = || partitions.iter().zip(found).map(|(wanted, found)| self.read(wanted, found)).collect();
                 return off_the_worker(reads);
             }
-            let _ = tokio::time::timeout_at(deadline, waiting.news()).await;
+            let until = next.map_or(deadline, |rest| deadline.min(Instant::now() + rest));
+            let _ = tokio::time::timeout_at(until, waiting.news()).await;
         }
     }
 
@@ -46,17 +51,24 @@ impl Consumer for Inner {
 type Look = Result<(TopicId, bool, (i64, i64)), FetchError>;
 
 impl Inner {
+    /// The log start offset and the last stable offset.
     fn offsets(&self, partition: &TopicPartition) -> Result<(TopicId, (i64, i64)), FetchError> {
         let unknown = || FetchError::UnknownTopicOrPartition { partition: partition.clone() };
         let topic = self.log.topic_id(&partition.topic).ok_or_else(unknown)?;
-        let offsets = self.log.offsets(topic, partition.partition);
-        Ok((topic, offsets.map_err(|error| fetch_error(error, partition))?))
+        let failed = |error| fetch_error(error, partition);
+        let (start, _) = self.log.offsets(topic, partition.partition).map_err(failed)?;
+        let stable = self.log.last_stable_offset(topic, partition.partition).map_err(failed)?;
+        Ok((topic, (start, stable)))
     }
 
     /// Whether there is something to read, or an error to report.
     fn look(&self, wanted: &FetchPartition) -> Look {
-        let (topic, (start, end)) = self.offsets(&wanted.partition)?;
-        Ok((topic, wanted.offset != end, (start, end)))
+        let (topic, (start, stable)) = self.offsets(&wanted.partition)?;
+        let failed = |error| fetch_error(error, &wanted.partition);
+        let (_, high_watermark) = self.log.offsets(topic, wanted.partition.partition).map_err(failed)?;
+        // What is not decided yet is no news.
+        let waits = (stable..=high_watermark).contains(&wanted.offset);
+        Ok((topic, !waits, (start, stable)))
     }
 
     fn read(&self, wanted: &FetchPartition, look: Look) -> Result<FetchedPartition, FetchError> {
@@ -65,15 +77,33 @@ impl Inner {
         if !has_news {
             return Ok(FetchedPartition { partition, records: Bytes::new(), high_watermark, log_start_offset });
         }
-        let read = self.log.read(topic, partition.partition, wanted.offset, wanted.max_bytes);
-        let read = read.map_err(|error| fetch_error(error, &partition))?;
+        let read = self.log.read_committed(topic, partition.partition, wanted.offset, wanted.max_bytes);
+        let CommittedRead { read, last_stable_offset, aborted } =
+            read.map_err(|error| fetch_error(error, &partition))?;
         Ok(FetchedPartition {
             partition,
-            records: read.records,
-            high_watermark: read.high_watermark,
+            records: committed(read.records, &aborted),
+            high_watermark: last_stable_offset,
             log_start_offset: read.log_start_offset,
         })
     }
+}
+
+/// The same offsets, with empty batches where aborted transactions and markers stood.
+fn committed(records: Bytes, aborted: &[AbortedTransaction]) -> Bytes {
+    if !batches(&records).flatten().any(|batch| batch.is_transactional() || batch.is_control()) {
+        return records;
+    }
+    let aborted = AbortedIndex::new(aborted);
+    let mut out = Vec::with_capacity(records.len());
+    for batch in batches(&records).flatten() {
+        if batch.is_control() || aborted.holds(&batch) {
+            out.extend_from_slice(&empty_batch(batch.base_offset(), batch.last_offset() + 1));
+        } else {
+            out.extend_from_slice(batch.bytes());
+        }
+    }
+    out.into()
 }
 
 fn fetch_error(error: LogReadError, partition: &TopicPartition) -> FetchError {

@@ -6,13 +6,16 @@
 //! thread, one after the other. The format of the records stands in `sluice-group`.
 
 use crate::Random;
+use crate::transactions::{TransactionError, Transactions};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sluice_client::{GroupOffset, TopicPartition};
 use sluice_group::records::{OffsetAndMetadata, offset_key, offset_value};
-use sluice_group::{AppendRecord, Config, Coordinator, Effect, ErrorCode, Request, Response, Token};
+use sluice_group::{
+    AppendRecord, Config, Coordinator, Effect, ErrorCode, ProducerIdAndEpoch, Request, Response, Token,
+};
 use sluice_log::{Clock, Log, LogAppendError, LogPart, LogReadError, OpenError, TopicId, TopicInfo};
-use sluice_protocol::{RecordBatchBuilder, batches};
+use sluice_protocol::{RecordBatchBuilder, batches, in_transaction};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Weak, mpsc};
 use tokio::sync::{Notify, oneshot};
@@ -26,6 +29,7 @@ pub(crate) struct Groups {
     pub topic: TopicId,
     log: Arc<Log>,
     clock: Arc<dyn Clock>,
+    transactions: Arc<Transactions>,
     state: Mutex<State>,
     /// Rung when the next deadline may have come nearer.
     deadline_moved: Notify,
@@ -51,20 +55,22 @@ impl Groups {
         random: &Random,
         clock: &Arc<dyn Clock>,
         config: Config,
+        transactions: &Arc<Transactions>,
     ) -> Result<Arc<Self>, OpenError> {
         let topic = match log.topic_id(OFFSETS_TOPIC) {
             Some(id) => id,
-            None => create(log, TopicId(random()))?,
+            None => create_compacted(log, OFFSETS_TOPIC, TopicId(random()))?,
         };
         let mut coordinator = Coordinator::new(config);
-        load(log, topic, &mut coordinator)?;
         let now_ms = clock.now_ms();
+        load(log, topic, &mut coordinator, now_ms)?;
         let effects = coordinator.loaded(now_ms);
         let state = Mutex::new(State { coordinator, waiting: HashMap::new(), last_token: 0 });
         let groups = Arc::new_cyclic(|me| Self {
             topic,
             log: log.clone(),
             clock: clock.clone(),
+            transactions: transactions.clone(),
             state,
             deadline_moved: Notify::new(),
             me: me.clone(),
@@ -150,12 +156,7 @@ impl Groups {
                     }
                 }
                 Effect::Append { id, records, transaction } => {
-                    let outcome = match transaction {
-                        None => self.append(id, &records),
-                        // No transaction can be open yet.
-                        Some(_) => Err(ErrorCode::InvalidTxnState),
-                    };
-                    if let Err(error) = outcome {
+                    if let Err(error) = self.append(id, &records, transaction) {
                         due.extend(state.coordinator.appended(self.clock.now_ms(), id, Err(error)));
                     }
                 }
@@ -164,14 +165,20 @@ impl Groups {
     }
 
     /// Hands the records to the log; the coordinator learns the outcome on the writer's thread.
-    fn append(&self, id: sluice_group::AppendId, records: &[AppendRecord]) -> Result<(), ErrorCode> {
+    fn append(
+        &self,
+        id: sluice_group::AppendId,
+        records: &[AppendRecord],
+        transaction: Option<ProducerIdAndEpoch>,
+    ) -> Result<(), ErrorCode> {
         let now_ms = self.clock.now_ms();
         let mut builder = RecordBatchBuilder::new(BATCH_BYTES_MAX);
         for record in records {
             let pushed = builder.push(now_ms, Some(&record.key), record.value.as_deref());
             pushed.map_err(|_| ErrorCode::MessageTooLarge)?;
         }
-        let part = LogPart { topic: self.topic, partition: 0, records: builder.finish() };
+        let part = |records| LogPart { topic: self.topic, partition: 0, records };
+        let records = builder.finish();
         let me = self.me.clone();
         let done = Box::new(move |outcome: Result<Vec<i64>, LogAppendError>| {
             if let Some(groups) = me.upgrade() {
@@ -183,7 +190,25 @@ impl Groups {
                 groups.deadline_moved.notify_one();
             }
         });
-        self.log.append(&[part], None, done).map_err(|error| error_code(&error))
+        let taken = match transaction {
+            None => self.log.append(&[part(records)], None, done),
+            Some(ProducerIdAndEpoch { producer_id, producer_epoch }) => {
+                let part = part(in_transaction(&records, producer_id, producer_epoch));
+                let producer = (producer_id, producer_epoch);
+                let taken = self.transactions.append(None, producer, OFFSETS_TOPIC, part, done);
+                taken.map_err(transaction_error_code)?
+            }
+        };
+        taken.map_err(|error| error_code(&error))
+    }
+
+    /// The marker is in the log, on the writer's thread: the transaction's offsets count, or are gone.
+    pub(crate) fn transaction_ended(&self, producer_id: i64, commit: bool) {
+        let mut state = self.state.lock();
+        let effects = state.coordinator.complete_transaction(self.clock.now_ms(), producer_id, commit);
+        self.carry_out(&mut state, effects);
+        drop(state);
+        self.deadline_moved.notify_one();
     }
 
     // ---- the runtime's commits
@@ -219,9 +244,19 @@ fn error_code(error: &LogAppendError) -> ErrorCode {
         LogAppendError::Corrupt { .. }
         | LogAppendError::MissingKey { .. }
         | LogAppendError::OutOfOrderSequence { .. }
+        | LogAppendError::OutsideTransaction { .. }
         | LogAppendError::Unavailable { .. }
         | LogAppendError::Poisoned { .. }
         | LogAppendError::Closed => ErrorCode::KafkaStorageError,
+    }
+}
+
+fn transaction_error_code(error: TransactionError) -> ErrorCode {
+    match error {
+        TransactionError::InvalidProducerIdMapping => ErrorCode::InvalidProducerIdMapping,
+        TransactionError::InvalidProducerEpoch | TransactionError::ProducerFenced => ErrorCode::InvalidProducerEpoch,
+        TransactionError::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+        _ => ErrorCode::InvalidTxnState,
     }
 }
 
@@ -249,7 +284,7 @@ impl Drop for GroupAnswer {
 
 // ---- loading
 
-fn load(log: &Log, topic: TopicId, coordinator: &mut Coordinator) -> Result<(), OpenError> {
+fn load(log: &Log, topic: TopicId, coordinator: &mut Coordinator, now_ms: i64) -> Result<(), OpenError> {
     let damaged = |reason: String| OpenError::Damaged { name: OFFSETS_TOPIC.into(), reason };
     let failed = |error: LogReadError| match std::error::Error::source(&error) {
         Some(source) => damaged(format!("{error}: {source}")),
@@ -262,6 +297,10 @@ fn load(log: &Log, topic: TopicId, coordinator: &mut Coordinator) -> Result<(), 
         for batch in batches(&read.records).flatten() {
             next = batch.last_offset() + 1;
             if batch.is_control() {
+                if let Some(commit) = batch.ends_transaction() {
+                    // Nothing is to be done before everything is loaded.
+                    drop(coordinator.complete_transaction(now_ms, batch.producer_id(), commit));
+                }
                 continue;
             }
             let transaction = batch.is_transactional().then(|| batch.producer_id());
@@ -276,14 +315,15 @@ fn load(log: &Log, topic: TopicId, coordinator: &mut Coordinator) -> Result<(), 
     Ok(())
 }
 
-fn create(log: &Log, id: TopicId) -> Result<TopicId, OpenError> {
+/// A topic of the hub's own, with one partition that keeps the last value of each key.
+pub(crate) fn create_compacted(log: &Log, name: &str, id: TopicId) -> Result<TopicId, OpenError> {
     let config = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
     let (answer, outcome) = mpsc::channel();
-    let info = TopicInfo { name: OFFSETS_TOPIC.into(), id, partitions: 1, config };
+    let info = TopicInfo { name: name.into(), id, partitions: 1, config };
     log.create_topic(info, move |outcome| drop(answer.send(outcome)));
     let failed = |reason: String| OpenError::Io {
         action: "create",
-        name: OFFSETS_TOPIC.into(),
+        name: name.to_owned(),
         source: std::io::Error::other(reason),
     };
     match outcome.recv() {

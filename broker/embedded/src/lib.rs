@@ -8,6 +8,8 @@
 //! - The log's queue is bounded in bytes by a semaphore that `send` waits for; the writer's thread never waits.
 //! - Committed group offsets have one owner, the group coordinator; they change only on the writer's thread, in the
 //!   order of the log, once durable, whether the runtime or a client over the wire committed them.
+//! - A transaction's markers, its group offsets and its state are one atomic append; [`Consumer`] shows committed records
+//!   only.
 //! - A producer is fenced before the one that replaces it exists, and that one exists only when everything its
 //!   predecessor handed over has been answered.
 
@@ -15,8 +17,10 @@ mod admin;
 mod consumer;
 mod groups;
 mod producer;
+mod transactions;
 mod waiters;
 mod wire;
+mod wire_transactions;
 
 pub use groups::GroupAnswer;
 use groups::Groups;
@@ -31,9 +35,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
+use transactions::Transactions;
+pub use transactions::{
+    Partitions, ProducerIdAndEpoch, TransactionConfig, TransactionError, TransactionMetadata, TransactionStatus,
+};
 use waiters::Waiters;
 use wire::ProducerIds;
 pub use wire::{News, PendingAppend, Produced};
+pub use wire_transactions::TransactionalAppendError;
 
 /// Where a topic's 16 random bytes come from.
 pub type Random = Arc<dyn Fn() -> [u8; 16] + Send + Sync>;
@@ -50,6 +59,8 @@ pub struct EmbeddedConfig {
     pub fail_points: FailPoints,
     /// The group coordinator's settings.
     pub groups: sluice_group::Config,
+    /// The transaction coordinator's settings.
+    pub transactions: TransactionConfig,
 }
 
 impl EmbeddedConfig {
@@ -64,6 +75,7 @@ impl EmbeddedConfig {
             random: Arc::new(|| *uuid::Uuid::new_v4().as_bytes()),
             fail_points: FailPoints::default(),
             groups: sluice_group::Config::default(),
+            transactions: TransactionConfig::default(),
         }
     }
 }
@@ -77,6 +89,7 @@ pub(crate) struct Inner {
     log: Arc<Log>,
     cluster_id: String,
     groups: Arc<Groups>,
+    transactions: Arc<Transactions>,
     waiters: Arc<Waiters>,
     fences: Mutex<HashMap<String, Arc<Fence>>>,
     /// One permit is one byte of queue.
@@ -137,12 +150,15 @@ impl EmbeddedBroker {
             options,
         })?;
         let log = Arc::new(log);
-        let groups = Groups::open(&log, &config.random, &config.clock, config.groups)?;
+        let transactions = Transactions::open(&log, &config.random, &config.clock, config.transactions)?;
+        let groups = Groups::open(&log, &config.random, &config.clock, config.groups, &transactions)?;
+        transactions.set_groups(&groups);
         Ok(Arc::new(Self {
             inner: Arc::new(Inner {
                 log,
                 cluster_id,
                 groups,
+                transactions,
                 waiters,
                 fences: Mutex::default(),
                 room: Arc::new(Semaphore::new(config.queue_bytes_max)),

@@ -144,7 +144,9 @@ pub(crate) fn append_error(error: LogAppendError, names: &[TopicPartition]) -> A
             let reason = "a record without a key cannot be kept in a compacted topic".into();
             AppendError::CorruptRecord { partition: name(part), reason }
         }
-        error @ (LogAppendError::OutOfOrderSequence { .. } | LogAppendError::ProducerEpochOver { .. }) => {
+        error @ (LogAppendError::OutOfOrderSequence { .. }
+        | LogAppendError::OutsideTransaction { .. }
+        | LogAppendError::ProducerEpochOver { .. }) => {
             AppendError::CorruptRecord { partition: name(0), reason: error.to_string() }
         }
         LogAppendError::AppendTooLarge { size_bytes, limit_bytes } => {

@@ -5,7 +5,7 @@ use crate::groups::GroupAnswer;
 use crate::waiters::Waiting;
 use crate::{EmbeddedBroker, Inner};
 use bytes::Bytes;
-use sluice_log::{LogAppendError, LogPart, LogRead, LogReadError, TopicFacts, TopicId, TopicInfo};
+use sluice_log::{CommittedRead, Done, LogAppendError, LogPart, LogRead, LogReadError, TopicFacts, TopicId, TopicInfo};
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::runtime::RuntimeFlavor;
@@ -110,6 +110,18 @@ impl EmbeddedBroker {
         partition: i32,
         records: Bytes,
     ) -> Result<PendingAppend, LogAppendError> {
+        let (part, done, pending) = self.prepare_append(topic, partition, records).await?;
+        self.inner.log.append(&[part], None, done)?;
+        Ok(pending)
+    }
+
+    /// What an append needs, once there is room for it.
+    pub(crate) async fn prepare_append(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        records: Bytes,
+    ) -> Result<(LogPart, Done, PendingAppend), LogAppendError> {
         let room = self.inner.room_for(records.len()).await?;
         let (records, log_append_time_ms) = self.inner.stamp(topic, records);
         let (answer, answered) = oneshot::channel();
@@ -118,8 +130,9 @@ impl EmbeddedBroker {
             // Nobody may be waiting any more: the append stands all the same.
             let _ = answer.send(outcome);
         });
-        self.inner.log.append(&[LogPart { topic, partition, records }], None, done)?;
-        Ok(PendingAppend { inner: self.inner.clone(), place: (topic, partition), log_append_time_ms, answered })
+        let inner = self.inner.clone();
+        let pending = PendingAppend { inner, place: (topic, partition), log_append_time_ms, answered };
+        Ok((LogPart { topic, partition, records }, done, pending))
     }
 
     /// Reads whole batches without waiting for more. The disk may have to be waited for.
@@ -128,6 +141,28 @@ impl EmbeddedBroker {
     /// [`LogReadError`].
     pub fn read(&self, topic: TopicId, partition: i32, offset: i64, bytes_max: usize) -> Result<LogRead, LogReadError> {
         off_the_worker(|| self.inner.log.read(topic, partition, offset, bytes_max))
+    }
+
+    /// As [`Self::read`], up to the last stable offset, with what of it was aborted.
+    ///
+    /// # Errors
+    /// [`LogReadError`].
+    pub fn read_committed(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        offset: i64,
+        bytes_max: usize,
+    ) -> Result<CommittedRead, LogReadError> {
+        off_the_worker(|| self.inner.log.read_committed(topic, partition, offset, bytes_max))
+    }
+
+    /// One past the last record that no open transaction can take back.
+    ///
+    /// # Errors
+    /// [`LogReadError::UnknownPartition`].
+    pub fn last_stable_offset(&self, topic: TopicId, partition: i32) -> Result<i64, LogReadError> {
+        self.inner.log.last_stable_offset(topic, partition)
     }
 
     /// The log start offset and the high watermark.
@@ -198,9 +233,9 @@ impl EmbeddedBroker {
         self.inner.groups.handle(request)
     }
 
-    /// Lets sessions, rebalances and offsets of groups time out; never returns. Exactly one task drives it.
-    pub async fn keep_group_time(&self) {
-        self.inner.groups.keep_time().await;
+    /// Lets sessions, rebalances, offsets of groups and transactions time out; never returns. Exactly one task drives it.
+    pub async fn keep_time(&self) {
+        tokio::join!(self.inner.groups.keep_time(), self.inner.transactions.keep_time());
     }
 
     /// Moves the log start offset; returns the new one once it is durable.

@@ -12,6 +12,7 @@ use crate::index::{Chunk, Location, Run};
 use crate::read::read_run;
 use crate::storage::StorageFile;
 use crate::topics::Partition;
+use crate::transactions::AbortedIndex;
 use crate::wal::FileHeader;
 use sluice_protocol::{BatchError, Compression, RecordRef, batches, retain_records};
 use std::collections::HashMap;
@@ -48,6 +49,8 @@ pub(crate) struct Latest {
     offsets: HashMap<(u64, u64), i64>,
     /// Tombstones with an older timestamp go too.
     tombstones_before_ms: i64,
+    /// What these transactions wrote counts for nothing, and goes.
+    aborted: AbortedIndex,
 }
 
 impl Latest {
@@ -57,8 +60,9 @@ impl Latest {
         partition: &Partition,
         chunks: &[Chunk],
         tombstones_before_ms: i64,
+        aborted: AbortedIndex,
     ) -> Result<(Self, usize), CleanError> {
-        let mut latest = Self { offsets: HashMap::new(), tombstones_before_ms };
+        let mut latest = Self { offsets: HashMap::new(), tombstones_before_ms, aborted };
         for (done, chunk) in chunks.iter().enumerate() {
             if latest.offsets.len() > KEYS_MAX {
                 return Ok((latest, done));
@@ -71,7 +75,8 @@ impl Latest {
     fn add(&mut self, payload: &[u8]) -> Result<(), CleanError> {
         for batch in batches(payload) {
             let batch = batch?;
-            if batch.is_control() || batch.compression()? != Compression::None {
+            let unknown = batch.is_control() || batch.compression()? != Compression::None;
+            if unknown || self.aborted.holds(&batch) {
                 continue;
             }
             for record in batch.records()? {
@@ -95,6 +100,9 @@ impl Latest {
     fn filter(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), CleanError> {
         for batch in batches(payload) {
             let batch = batch?;
+            if self.aborted.holds(&batch) {
+                continue;
+            }
             // What cannot be looked into is kept whole.
             if batch.is_control() || batch.compression()? != Compression::None {
                 out.extend_from_slice(batch.bytes());

@@ -31,6 +31,8 @@ pub enum LogAppendError {
     OutOfOrderSequence { part: usize, producer_id: i64, expected: i32, found: i32 },
     #[error("part {part}: epoch {epoch} of producer {producer_id} is over, the current one is {current_epoch}")]
     ProducerEpochOver { part: usize, producer_id: i64, epoch: i16, current_epoch: i16 },
+    #[error("part {part}: producer {producer_id} has an open transaction, to which this batch does not belong")]
+    OutsideTransaction { part: usize, producer_id: i64 },
     #[error("an append of {size_bytes} bytes is above the limit of {limit_bytes}; split it")]
     AppendTooLarge { size_bytes: usize, limit_bytes: usize },
     /// Nothing landed; it may be tried again.

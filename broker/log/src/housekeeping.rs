@@ -20,6 +20,7 @@ use crate::log::Shared;
 use crate::queue::{Command, Done};
 use crate::sidecar::{self, sidecar_name};
 use crate::topics::{MetadataRecord, Partition, Topic};
+use crate::transactions::AbortedIndex;
 use crate::wal::{FileHeader, FileKind, file_name, temporary_name};
 use parking_lot::{Condvar, Mutex};
 use saving::expire_producers;
@@ -150,6 +151,7 @@ impl Partition {
         state.log_start_offset = start;
         state.chunks.retain(|chunk| chunk.end_offset > start);
         state.damage.retain(|damage| damage.end_offset > start);
+        state.transactions.forget_below(start);
     }
 }
 
@@ -227,19 +229,22 @@ fn compaction_jobs(shared: &Shared) -> Vec<Job> {
     let now_ms = shared.clock.now_ms();
     let mut jobs = Vec::new();
     for (_, ratio, tombstones_ms, partition) in partitions(shared).into_iter().filter(|(compact, ..)| *compact) {
-        let (chunks, clean_count) = {
+        let (chunks, clean_count, aborted) = {
             let state = partition.state.read();
-            let chunks: Vec<Chunk> =
+            let mut chunks: Vec<Chunk> =
                 if state.damage.is_empty() { sealed_prefix(&state.chunks, &files) } else { vec![] };
+            // What is not decided yet neither goes nor takes the place of what is.
+            let stable = state.last_stable_offset();
+            chunks.truncate(chunks.partition_point(|chunk| chunk.end_offset <= stable));
             let clean_count = chunks.iter().filter(|chunk| chunk.end_offset <= state.cleaned_to).count();
-            (chunks, clean_count)
+            (chunks, clean_count, AbortedIndex::new(state.transactions.aborted()))
         };
         let size = |chunks: &[Chunk]| chunks.iter().map(|chunk| chunk.size_bytes).sum::<u64>();
         let (dirty, all) = (size(&chunks[clean_count..]), size(&chunks));
         if dirty < shared.options.dirty_bytes_min.max(1) || (dirty as f64) < ratio * all as f64 {
             continue;
         }
-        match Latest::build(&shared.files, &partition, &chunks[clean_count..], now_ms - tombstones_ms) {
+        match Latest::build(&shared.files, &partition, &chunks[clean_count..], now_ms - tombstones_ms, aborted) {
             Ok((latest, covered)) => {
                 let latest = Some(Arc::new(latest));
                 let mut chunks = chunks;
@@ -361,6 +366,8 @@ fn clean_file(shared: &Shared, jobs: &mut impl Iterator<Item = Job>) -> Result<(
         let compacted = job.latest.is_some();
         if state.replace(&job.chunks, chunk) && compacted {
             state.cleaned_to = state.cleaned_to.max(end_offset);
+            // Compaction begins at the partition's first chunk, so nothing of them is left.
+            state.transactions.forget_below(end_offset);
         }
     }
     Ok(())

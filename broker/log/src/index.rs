@@ -1,6 +1,7 @@
 //! What a partition knows of itself in memory: where its blocks lie, where it begins and ends.
 
 use crate::producers::Producers;
+use crate::transactions::Transactions;
 use std::collections::VecDeque;
 
 /// Neighbouring blocks of one partition share an entry up to this size: the index is sparse where that saves anything.
@@ -73,6 +74,8 @@ pub(crate) struct PartitionState {
     pub cleaned_to: i64,
     /// What the batches below the high watermark say of their producers.
     pub producers: Producers,
+    /// What they say of transactions.
+    pub transactions: Transactions,
 }
 
 /// A place to read from, copied out of the index so that no lock is held while reading.
@@ -83,6 +86,12 @@ pub(crate) struct Location {
 }
 
 impl PartitionState {
+    /// One past the last record that is decided: it is there for good, and no transaction that it belongs to is open.
+    pub(crate) fn last_stable_offset(&self) -> i64 {
+        let first_unstable = self.transactions.first_unstable().unwrap_or(self.high_watermark);
+        first_unstable.clamp(self.log_start_offset, self.high_watermark.max(self.log_start_offset))
+    }
+
     pub(crate) fn size_bytes(&self) -> u64 {
         self.chunks.iter().map(|chunk| chunk.size_bytes).sum()
     }

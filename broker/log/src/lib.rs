@@ -54,6 +54,7 @@ mod sidecar;
 pub mod sim;
 mod storage;
 mod topics;
+mod transactions;
 mod wal;
 mod writer;
 
@@ -65,11 +66,13 @@ pub use error::{LogAppendError, LogReadError, OpenError, TopicError};
 pub use fail::{Clock, FailPoints, SystemClock};
 pub use index::Damage;
 pub use log::{Log, LogPart, LogParts, Observer, PartitionInfo, TopicFacts};
+pub use producers::ProducerInfo;
 pub use queue::{AppendChain, Done, Unseen};
-pub use read::LogRead;
+pub use read::{CommittedRead, LogRead};
 pub use recovery::{DamagedBlock, LostOffsets, RecoveryReport, TornTail};
 pub use storage::{DirStorage, Storage, StorageFile};
 pub use topics::TopicInfo;
+pub use transactions::{AbortedIndex, AbortedTransaction};
 
 /// A topic's identity: a topic that was deleted and created again under the same name has another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -44,7 +44,8 @@ pub(crate) fn prepare(
 
 fn check(topic: &Topic, part: usize, batch: &RecordBatchRef<'_>) -> Result<(), LogAppendError> {
     let (size_bytes, limit_bytes) = (batch.size_bytes(), topic.settings.max_message_bytes);
-    if size_bytes > limit_bytes {
+    // A marker that a small limit refuses would leave its transaction open for ever.
+    if size_bytes > limit_bytes && !batch.is_control() {
         return Err(LogAppendError::TooLarge { part, size_bytes, limit_bytes });
     }
     let corrupt = |source: BatchError| LogAppendError::Corrupt { part, source };

@@ -4,30 +4,14 @@
 //! once, and a batch whose predecessor is missing does not. Source: KIP-98, Kafka's `ProducerStateManager` and
 //! `ProducerAppendInfo`.
 //!
-//! It is derived from the batches. So that a start need not read all of them, and so that retention takes no state
-//! away, it is also kept in a file of its own:
-//!
-//! ```text
-//! producers.snapshot (little-endian)
-//!   0  8  magic "SLPRD001"
-//!   8  4  CRC-32C of what follows
-//!  12  4  partitions; per partition:
-//!         16 topic id, 4 partition, 8 end offset, 4 producers; per producer:
-//!             8 producer id, 2 epoch, 8 last seen (ms), 1 batches; per batch:
-//!                 4 first sequence, 4 last sequence, 8 last offset, 4 offset delta
-//! ```
-//!
-//! Each partition's entry holds what its batches below the end offset add up to; a start replays those from there on.
-//! Written synced under a temporary name and renamed, before files that retention emptied are removed and at an orderly
-//! close. Without it, or when its checksum does not match, everything is replayed.
+//! It is derived from the batches, and saved (snapshot.rs).
 
-use crate::TopicId;
+mod snapshot;
+
+use crate::transactions::{AbortedTransaction, Step, Transactions};
 use sluice_protocol::RecordBatchRef;
+pub(crate) use snapshot::{SNAPSHOT_NAME, SNAPSHOT_TEMPORARY_NAME, Snapshot, decode_snapshot, encode_snapshot};
 use std::collections::HashMap;
-
-pub(crate) const SNAPSHOT_NAME: &str = "producers.snapshot";
-pub(crate) const SNAPSHOT_TEMPORARY_NAME: &str = "producers.tmp";
-const MAGIC: &[u8; 8] = b"SLPRD001";
 
 /// As many batches as a producer may have in flight. Source: Kafka's `ProducerStateEntry.NUM_BATCHES_TO_RETAIN`.
 const BATCHES_KEPT: usize = 5;
@@ -44,8 +28,11 @@ pub(crate) struct ProducerBatch {
     /// From the part's base offset to the batch's last offset.
     pub last_offset_in_part: i64,
     pub offset_delta: i32,
+    pub transactional: bool,
     /// A transaction's marker: it carries an epoch, but no sequence.
     pub control: bool,
+    /// Of a marker: what it decides. `None`: it ends nothing.
+    pub commit: Option<bool>,
 }
 
 impl ProducerBatch {
@@ -62,8 +49,15 @@ impl ProducerBatch {
             last_sequence: sequence_after(batch.base_sequence(), offset_delta),
             last_offset_in_part: part_offset + i64::from(offset_delta),
             offset_delta,
+            transactional: batch.is_transactional(),
             control: batch.is_control(),
+            commit: batch.ends_transaction(),
         })
+    }
+
+    /// What a coordinator writes for a producer carries no sequence. Source: Kafka's `AppendOrigin.COORDINATOR`.
+    fn has_sequence(&self) -> bool {
+        !self.control && self.first_sequence >= 0
     }
 }
 
@@ -88,6 +82,8 @@ pub(crate) struct ProducerState {
     seen_ms: i64,
     /// Oldest first.
     batches: Vec<Kept>,
+    /// Where its open transaction begins in this partition.
+    transaction: Option<i64>,
 }
 
 /// All producers of one partition, by id.
@@ -108,21 +104,27 @@ pub(crate) enum Verdict {
     OutOfOrder {
         expected: i32,
     },
+    /// A transaction of its producer is open, and it does not belong to it.
+    OutsideTransaction,
 }
 
 impl ProducerState {
     pub(crate) fn new(epoch: i16) -> Self {
-        Self { epoch, seen_ms: 0, batches: Vec::new() }
+        Self { epoch, seen_ms: 0, batches: Vec::new(), transaction: None }
     }
 
     /// `known`: what is remembered of the batch's producer. Of an unknown one any sequence is taken, since its state may
     /// have expired. Source: Kafka's `ProducerAppendInfo.checkSequence`.
     pub(crate) fn judge(known: Option<&Self>, batch: &ProducerBatch) -> Verdict {
         let Some(known) = known else { return Verdict::Append };
+        // Markers are the coordinator's, which knows better. Refusing one would leave its transaction open for ever.
+        if batch.control {
+            return Verdict::Append;
+        }
         let same = |kept: &&Kept| {
             (kept.first_sequence, kept.last_sequence) == (batch.first_sequence, batch.last_sequence)
                 && known.epoch == batch.epoch
-                && !batch.control
+                && batch.has_sequence()
         };
         if let Some(kept) = known.batches.iter().find(same) {
             return Verdict::Duplicate { base_offset: kept.last_offset - i64::from(kept.offset_delta) };
@@ -130,26 +132,44 @@ impl ProducerState {
         if batch.epoch < known.epoch {
             return Verdict::Fenced { current_epoch: known.epoch };
         }
+        if known.transaction.is_some() && !batch.transactional {
+            return Verdict::OutsideTransaction;
+        }
         let expected = match known.batches.last() {
             Some(last) if batch.epoch == known.epoch => sequence_after(last.last_sequence, 1),
             _ => 0,
         };
-        if batch.control || batch.first_sequence == expected {
+        if !batch.has_sequence() || batch.first_sequence == expected {
             Verdict::Append
         } else {
             Verdict::OutOfOrder { expected }
         }
     }
 
-    /// After the batch got its offsets.
-    pub(crate) fn add(&mut self, batch: &ProducerBatch, part_base_offset: i64, now_ms: i64) {
-        if batch.epoch != self.epoch {
+    /// After the batch got its offsets. Returns what it does to its producer's transaction.
+    pub(crate) fn add(&mut self, batch: &ProducerBatch, part_base_offset: i64, now_ms: i64) -> Option<Step> {
+        if batch.epoch > self.epoch || (batch.epoch < self.epoch && !batch.control) {
             self.batches.clear();
             self.epoch = batch.epoch;
         }
         self.seen_ms = now_ms;
+        let (producer_id, last_offset) = (batch.producer_id, part_base_offset + batch.last_offset_in_part);
         if batch.control {
-            return;
+            let commit = batch.commit?;
+            let first_offset = self.transaction.take()?;
+            return Some(Step::Ended {
+                commit,
+                transaction: AbortedTransaction { producer_id, first_offset, last_offset },
+            });
+        }
+        let mut step = None;
+        if batch.transactional && self.transaction.is_none() {
+            let first_offset = last_offset - i64::from(batch.offset_delta);
+            self.transaction = Some(first_offset);
+            step = Some(Step::Begun { producer_id, first_offset });
+        }
+        if !batch.has_sequence() {
+            return step;
         }
         if self.batches.len() == BATCHES_KEPT {
             self.batches.remove(0);
@@ -157,122 +177,80 @@ impl ProducerState {
         self.batches.push(Kept {
             first_sequence: batch.first_sequence,
             last_sequence: batch.last_sequence,
-            last_offset: part_base_offset + batch.last_offset_in_part,
+            last_offset,
             offset_delta: batch.offset_delta,
         });
+        step
     }
 
+    /// A producer with an open transaction is known until that ends.
     pub(crate) fn expired(&self, now_ms: i64) -> bool {
-        self.seen_ms < now_ms.saturating_sub(EXPIRATION_MS)
+        self.transaction.is_none() && self.seen_ms < now_ms.saturating_sub(EXPIRATION_MS)
     }
 
     /// Forgets batches that the log does not hold. `false`: nothing is left.
     fn cut(&mut self, end_offset: i64) -> bool {
         self.batches.retain(|kept| kept.last_offset < end_offset);
+        // What the log says of transactions is read again.
+        self.transaction = None;
         !self.batches.is_empty()
+    }
+
+    pub(crate) fn describe(&self, producer_id: i64) -> ProducerInfo {
+        ProducerInfo {
+            producer_id,
+            producer_epoch: self.epoch,
+            last_sequence: self.batches.last().map_or(-1, |kept| kept.last_sequence),
+            last_seen_ms: self.seen_ms,
+            transaction_first_offset: self.transaction,
+        }
     }
 }
 
-/// Adds one batch that stands in the log, as a start does.
-pub(crate) fn replay(producers: &mut Producers, batch: &RecordBatchRef<'_>, now_ms: i64) {
-    if let Some(sent) = ProducerBatch::of(batch, 0) {
-        let state = producers.entry(sent.producer_id).or_insert_with(|| ProducerState::new(sent.epoch));
-        state.add(&sent, batch.base_offset(), now_ms);
-    }
+/// What a partition knows of a producer, for those who look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerInfo {
+    pub producer_id: i64,
+    pub producer_epoch: i16,
+    /// -1: none is known.
+    pub last_sequence: i32,
+    /// When it last appended, by the log's clock.
+    pub last_seen_ms: i64,
+    /// Where its open transaction begins in this partition.
+    pub transaction_first_offset: Option<i64>,
 }
 
 /// One partition's entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PartitionProducers {
     pub end_offset: i64,
     pub producers: Producers,
+    pub transactions: Transactions,
 }
 
 impl PartitionProducers {
-    /// What holds for a log that ends at `end_offset`: behind a power cut it may end before the snapshot.
-    pub(crate) fn cut(mut self, end_offset: i64) -> Self {
-        if end_offset < self.end_offset {
-            self.producers.retain(|_, state| state.cut(end_offset));
-            self.end_offset = end_offset;
-        }
-        self
-    }
-}
-
-pub(crate) type Snapshot = HashMap<(TopicId, i32), PartitionProducers>;
-
-pub(crate) fn encode_snapshot(partitions: &[((TopicId, i32), PartitionProducers)]) -> Vec<u8> {
-    let mut out = MAGIC.to_vec();
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&(partitions.len() as u32).to_le_bytes());
-    for ((topic, partition), entry) in partitions {
-        out.extend_from_slice(&topic.0);
-        out.extend_from_slice(&partition.to_le_bytes());
-        out.extend_from_slice(&entry.end_offset.to_le_bytes());
-        out.extend_from_slice(&(entry.producers.len() as u32).to_le_bytes());
-        for (producer_id, state) in &entry.producers {
-            out.extend_from_slice(&producer_id.to_le_bytes());
-            out.extend_from_slice(&state.epoch.to_le_bytes());
-            out.extend_from_slice(&state.seen_ms.to_le_bytes());
-            out.push(state.batches.len() as u8);
-            for kept in &state.batches {
-                out.extend_from_slice(&kept.first_sequence.to_le_bytes());
-                out.extend_from_slice(&kept.last_sequence.to_le_bytes());
-                out.extend_from_slice(&kept.last_offset.to_le_bytes());
-                out.extend_from_slice(&kept.offset_delta.to_le_bytes());
+    /// Adds one batch that stands in the log, as a start does.
+    pub(crate) fn replay(&mut self, batch: &RecordBatchRef<'_>, now_ms: i64) {
+        if let Some(sent) = ProducerBatch::of(batch, 0) {
+            let state = self.producers.entry(sent.producer_id).or_insert_with(|| ProducerState::new(sent.epoch));
+            if let Some(step) = state.add(&sent, batch.base_offset(), now_ms) {
+                self.transactions.apply(step);
             }
         }
     }
-    let crc = crc32c::crc32c(&out[12..]);
-    out[8..12].copy_from_slice(&crc.to_le_bytes());
-    out
-}
 
-/// `None`: it is not what was written.
-pub(crate) fn decode_snapshot(bytes: &[u8]) -> Option<Snapshot> {
-    let (crc, mut rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
-    if u32::from_le_bytes(*crc) != crc32c::crc32c(rest) {
-        return None;
+    /// What still holds when the log ends before the snapshot, as behind a power cut: batches that are there. Every
+    /// batch must be replayed, since a marker may be among those that are not.
+    pub(crate) fn cut(mut self, end_offset: i64) -> Producers {
+        self.producers.retain(|_, state| state.cut(end_offset));
+        self.producers
     }
-    let input = &mut rest;
-    let mut snapshot = Snapshot::new();
-    for _ in 0..u32::from_le_bytes(take(input)?) {
-        let key = (TopicId(take(input)?), i32::from_le_bytes(take(input)?));
-        let end_offset = i64::from_le_bytes(take(input)?);
-        let mut producers = Producers::new();
-        for _ in 0..u32::from_le_bytes(take(input)?) {
-            let producer_id = i64::from_le_bytes(take(input)?);
-            producers.insert(producer_id, take_state(input)?);
-        }
-        snapshot.insert(key, PartitionProducers { end_offset, producers });
-    }
-    rest.is_empty().then_some(snapshot)
-}
-
-fn take_state(input: &mut &[u8]) -> Option<ProducerState> {
-    let epoch = i16::from_le_bytes(take(input)?);
-    let seen_ms = i64::from_le_bytes(take(input)?);
-    let mut batches = Vec::new();
-    for _ in 0..take::<1>(input)?[0] {
-        batches.push(Kept {
-            first_sequence: i32::from_le_bytes(take(input)?),
-            last_sequence: i32::from_le_bytes(take(input)?),
-            last_offset: i64::from_le_bytes(take(input)?),
-            offset_delta: i32::from_le_bytes(take(input)?),
-        });
-    }
-    Some(ProducerState { epoch, seen_ms, batches })
-}
-
-fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
-    let (bytes, rest) = input.split_first_chunk::<N>()?;
-    *input = rest;
-    Some(*bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TopicId;
 
     fn batch(epoch: i16, first: i32, count: i32) -> ProducerBatch {
         ProducerBatch {
@@ -282,8 +260,19 @@ mod tests {
             last_sequence: sequence_after(first, count - 1),
             last_offset_in_part: i64::from(count) - 1,
             offset_delta: count - 1,
+            transactional: false,
             control: false,
+            commit: None,
         }
+    }
+
+    fn marker(epoch: i16, commit: bool) -> ProducerBatch {
+        let batch = batch(epoch, -1, 1);
+        ProducerBatch { transactional: true, control: true, commit: Some(commit), ..batch }
+    }
+
+    fn transactional(epoch: i16, first: i32, count: i32) -> ProducerBatch {
+        ProducerBatch { transactional: true, ..batch(epoch, first, count) }
     }
 
     fn after(sent: &[ProducerBatch]) -> ProducerState {
@@ -324,6 +313,30 @@ mod tests {
     }
 
     #[test]
+    fn a_transaction_begins_at_its_first_batch_and_ends_at_its_marker_which_fences_older_epochs() {
+        let mut state = ProducerState::new(0);
+        let begun = Step::Begun { producer_id: 7, first_offset: 100 };
+        assert_eq!(state.add(&transactional(0, 0, 2), 100, 0), Some(begun));
+        assert_eq!(state.add(&transactional(0, 2, 1), 102, 0), None);
+        assert_eq!(ProducerState::judge(Some(&state), &batch(0, 3, 1)), Verdict::OutsideTransaction);
+        assert!(!state.expired(i64::MAX), "its transaction is open");
+        let transaction = AbortedTransaction { producer_id: 7, first_offset: 100, last_offset: 103 };
+        assert_eq!(state.add(&marker(1, false), 103, 0), Some(Step::Ended { commit: false, transaction }));
+        assert_eq!(ProducerState::judge(Some(&state), &transactional(0, 3, 1)), Verdict::Fenced { current_epoch: 1 });
+        assert_eq!(ProducerState::judge(Some(&state), &transactional(1, 0, 1)), Verdict::Append);
+        assert_eq!(state.add(&marker(1, true), 104, 0), None, "nothing was open");
+    }
+
+    #[test]
+    fn what_a_coordinator_writes_without_a_sequence_disturbs_none() {
+        let mut state = after(&[transactional(0, 0, 3)]);
+        assert_eq!(ProducerState::judge(Some(&state), &transactional(0, -1, 4)), Verdict::Append);
+        assert_eq!(state.add(&transactional(0, -1, 4), 103, 0), None);
+        assert_eq!(ProducerState::judge(Some(&state), &transactional(0, -1, 4)), Verdict::Append);
+        assert_eq!(ProducerState::judge(Some(&state), &transactional(0, 3, 1)), Verdict::Append);
+    }
+
+    #[test]
     fn sequences_wrap_to_zero_behind_the_largest() {
         let last = batch(0, i32::MAX - 1, 3);
         assert_eq!(last.last_sequence, 0);
@@ -333,8 +346,10 @@ mod tests {
 
     #[test]
     fn a_snapshot_comes_back_and_no_flipped_bit_passes() {
-        let producers = Producers::from([(7, after(&[batch(0, 0, 3), batch(0, 3, 1)]))]);
-        let entry = PartitionProducers { end_offset: 104, producers };
+        let producers = Producers::from([(7, after(&[batch(0, 0, 3), transactional(0, 3, 1)]))]);
+        let aborted = vec![AbortedTransaction { producer_id: 9, first_offset: 3, last_offset: 50 }];
+        let transactions = Transactions::new([(103, 7)].into(), aborted);
+        let entry = PartitionProducers { end_offset: 104, producers, transactions };
         let key = (TopicId([5; 16]), 2);
         let good = encode_snapshot(&[(key, entry.clone())]);
         assert_eq!(decode_snapshot(&good), Some(Snapshot::from([(key, entry)])));
@@ -348,8 +363,8 @@ mod tests {
     #[test]
     fn a_snapshot_ahead_of_the_log_forgets_what_the_log_lost() {
         let producers = Producers::from([(7, after(&[batch(0, 0, 3), batch(0, 3, 1)])), (8, after(&[batch(0, 3, 4)]))]);
-        let cut = PartitionProducers { end_offset: 104, producers }.cut(103);
-        assert_eq!(cut.producers.keys().collect::<Vec<_>>(), [&7]);
-        assert_eq!(ProducerState::judge(cut.producers.get(&7), &batch(0, 3, 1)), Verdict::Append);
+        let cut = PartitionProducers { end_offset: 104, producers, transactions: Transactions::default() }.cut(103);
+        assert_eq!(cut.keys().collect::<Vec<_>>(), [&7]);
+        assert_eq!(ProducerState::judge(cut.get(&7), &batch(0, 3, 1)), Verdict::Append);
     }
 }

@@ -5,6 +5,7 @@ use crate::error::LogReadError;
 use crate::files::FileTable;
 use crate::index::Location;
 use crate::topics::Partition;
+use crate::transactions::AbortedTransaction;
 use bytes::Bytes;
 use sluice_protocol::{batches, empty_batch};
 
@@ -15,6 +16,48 @@ pub struct LogRead {
     pub records: Bytes,
     pub high_watermark: i64,
     pub log_start_offset: i64,
+}
+
+/// What a read found of decided records.
+#[derive(Debug, Clone)]
+pub struct CommittedRead {
+    /// Only batches below the last stable offset, those of aborted transactions and markers among them.
+    pub read: LogRead,
+    pub last_stable_offset: i64,
+    /// Aborted transactions that these records may belong to, in the order of their markers.
+    pub aborted: Vec<AbortedTransaction>,
+}
+
+/// As [`read`], up to the last stable offset. Source: Kafka's `UnifiedLog.read` with `FetchIsolation.TXN_COMMITTED`.
+pub(crate) fn read_committed(
+    files: &FileTable,
+    partition: &Partition,
+    offset: i64,
+    bytes_max: usize,
+) -> Result<CommittedRead, LogReadError> {
+    // Before reading: all below is decided now, and compaction may forget what was aborted as soon as it is gone.
+    let (last_stable_offset, mut aborted, log_start_offset, high_watermark) = {
+        let state = partition.state.read();
+        let stable = state.last_stable_offset();
+        (stable, state.transactions.aborted_in(offset, stable), state.log_start_offset, state.high_watermark)
+    };
+    if (last_stable_offset..=high_watermark).contains(&offset) {
+        let read = LogRead { records: Bytes::new(), high_watermark, log_start_offset };
+        return Ok(CommittedRead { read, last_stable_offset, aborted: Vec::new() });
+    }
+    let mut read = read(files, partition, offset, bytes_max)?;
+    let stable_bytes = |records: &Bytes| {
+        let stable = batches(records).flatten().take_while(|batch| batch.base_offset() < last_stable_offset);
+        stable.fold((0, offset), |(bytes, _), batch| (bytes + batch.size_bytes(), batch.last_offset() + 1))
+    };
+    let (bytes, end_offset) = stable_bytes(&read.records);
+    read.records.truncate(bytes);
+    if bytes == 0 {
+        // Compaction has taken everything between here and the open transaction.
+        read.records = empty_batch(offset, last_stable_offset);
+    }
+    aborted.retain(|one| one.first_offset < end_offset);
+    Ok(CommittedRead { read, last_stable_offset, aborted })
 }
 
 /// Reads from `offset` until `bytes_max` are together, at least one batch when there is one.

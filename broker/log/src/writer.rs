@@ -14,8 +14,9 @@ use crate::log::Shared;
 use crate::queue::{AppendChain, Command, Done, PreparedPart, TopicDone};
 use crate::storage::StorageFile;
 use crate::topics::{Partition, Topic};
-use numbered::{Checked, StagedProducers};
-use std::collections::{BTreeSet, HashSet};
+use crate::transactions::Step;
+use numbered::{Checked, StagedProducers, Steps, by_partition};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -63,6 +64,8 @@ struct Staged {
     partition: Arc<Partition>,
     run: Run,
     end_offset: i64,
+    /// What its part does to transactions.
+    steps: Vec<Step>,
 }
 
 enum Answer {
@@ -154,22 +157,28 @@ impl Writer {
             return done(Err(self.unavailable(&error)));
         }
         // After a roll, which may have committed or lost what this append follows.
-        match self.check_producers(&parts) {
-            Ok(Checked::New(staged)) => self.group.producers.extend(staged),
+        let steps = match self.check_producers(&parts) {
+            Ok(Checked::New(staged, steps)) => {
+                self.group.producers.extend(staged);
+                steps
+            }
             Ok(Checked::Duplicate(base_offset)) => {
                 return self.group.answers.push(Answer::Append(done, vec![base_offset]));
             }
             Err(error) => return done(Err(error)),
-        }
+        };
         self.sequence += 1;
-        let base_offsets = self.stage_blocks(&parts, blocks as u32);
+        let base_offsets = self.stage_blocks(&parts, blocks as u32, steps);
         self.group.answers.push(Answer::Append(done, base_offsets));
     }
 
-    fn stage_blocks(&mut self, parts: &[PreparedPart], count: u32) -> Vec<i64> {
+    fn stage_blocks(&mut self, parts: &[PreparedPart], count: u32, steps: Vec<Steps>) -> Vec<i64> {
         let mut number = 0;
+        let mut steps: HashMap<usize, Vec<Step>> = steps.into_iter().collect();
         let mut base_offsets = Vec::with_capacity(parts.len());
-        for part in parts {
+        for (part_number, part) in parts.iter().enumerate() {
+            // With the part's first block: a transaction is known before a record of it can be read.
+            let mut steps = steps.remove(&part_number).unwrap_or_default();
             base_offsets.push(part.partition.next_offset.load(Ordering::Relaxed));
             for block in &part.blocks {
                 let records = &part.records[block.from..block.to];
@@ -196,7 +205,12 @@ impl Writer {
                 if part.compacted {
                     self.group.compacted_bytes += u64::from(run.size_bytes);
                 }
-                self.group.staged.push(Staged { partition: part.partition.clone(), run, end_offset });
+                self.group.staged.push(Staged {
+                    partition: part.partition.clone(),
+                    run,
+                    end_offset,
+                    steps: std::mem::take(&mut steps),
+                });
                 number += 1;
             }
         }
@@ -272,13 +286,22 @@ impl Writer {
     fn publish_group(&mut self) {
         let file = self.file.as_ref().expect("a group was written to it").number;
         let mut bytes = 0;
+        // One lock for each partition: whoever saves its state meanwhile has it from before the group, or from after.
+        let mut partitions: BTreeMap<(TopicId, i32), Vec<&Staged>> = BTreeMap::new();
         for staged in &self.group.staged {
-            bytes += u64::from(staged.run.size_bytes);
-            let mut state = staged.partition.state.write();
-            state.tail_chunk(file, staged.run.base_offset).push(staged.run, staged.end_offset);
-            state.high_watermark = staged.end_offset;
+            partitions.entry((staged.partition.topic, staged.partition.index)).or_default().push(staged);
         }
-        self.publish_producers();
+        let mut producers = by_partition(std::mem::take(&mut self.group.producers));
+        for (key, all) in partitions {
+            let mut state = all[0].partition.state.write();
+            for staged in all {
+                bytes += u64::from(staged.run.size_bytes);
+                state.tail_chunk(file, staged.run.base_offset).push(staged.run, staged.end_offset);
+                staged.steps.iter().for_each(|step| state.transactions.apply(*step));
+                state.high_watermark = staged.end_offset;
+            }
+            state.producers.extend(producers.remove(&key).unwrap_or_default());
+        }
         self.shared.files.grow(file, bytes);
     }
 

@@ -27,6 +27,7 @@ pub use partitioner::{murmur2, partition_for_key};
 pub use record_batch::{
     BATCH_OVERHEAD_BYTES, BatchError, Batches, Compression, EncodeError, HeaderRef, Headers, INFLATED_BYTES_MAX,
     NoHeaders, RecordBatchBuilder, RecordBatchRef, RecordColumns, RecordRef, Records, batches, empty_batch, encode,
-    inflated, retain_records, set_base_offset, set_leader_epoch, with_append_time,
+    end_transaction_marker, in_transaction, inflated, retain_records, set_base_offset, set_leader_epoch,
+    with_append_time,
 };
 pub use request::{ELEMENTS_MAX, ShapeError, check_request, is_flexible};

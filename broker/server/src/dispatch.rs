@@ -4,7 +4,7 @@ use crate::connection::{ConnectionError, Peer, Response};
 use crate::frame::{Frame, RequestHeader, take_header};
 use crate::handlers::{
     api_versions, cluster, configs, coordinators, fetch, group_offsets, groups, log_dirs, metadata, offsets, produce,
-    producer_ids, topics,
+    producer_ids, topics, transactions, txn_offsets,
 };
 use crate::server::Shared;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -55,6 +55,10 @@ apis! {
     DeleteRecords 0 - 2,
     InitProducerId 0 - 5,
     OffsetForLeaderEpoch 2 - 4,
+    AddPartitionsToTxn 0 - 3,
+    AddOffsetsToTxn 0 - 4,
+    EndTxn 0 - 4,
+    TxnOffsetCommit 0 - 4,
     DescribeConfigs 1 - 4,
     AlterConfigs 0 - 2,
     DescribeLogDirs 1 - 4,
@@ -63,6 +67,9 @@ apis! {
     IncrementalAlterConfigs 0 - 1,
     OffsetDelete 0 - 0,
     DescribeCluster 0 - 2,
+    DescribeProducers 0 - 0,
+    DescribeTransactions 0 - 0,
+    ListTransactions 0 - 1,
     ListConfigResources 0 - 1,
     DescribeTopicPartitions 0 - 0,
 }
@@ -158,6 +165,17 @@ async fn handle(context: &Context, mut body: Bytes) -> Result<Response, Connecti
         }
         ApiKey::DeleteRecords => encode(id, version, &topics::delete_records(context, decode(body, version)?).await),
         ApiKey::InitProducerId => encode(id, version, &producer_ids::init(context, decode(body, version)?).await),
+        ApiKey::AddPartitionsToTxn => {
+            encode(id, version, &transactions::add_partitions(context, decode(body, version)?).await)
+        }
+        ApiKey::AddOffsetsToTxn => {
+            encode(id, version, &transactions::add_offsets(context, decode(body, version)?).await)
+        }
+        ApiKey::EndTxn => encode(id, version, &transactions::end(context, decode(body, version)?).await),
+        ApiKey::TxnOffsetCommit => encode(id, version, &txn_offsets::commit(context, decode(body, version)?).await?),
+        ApiKey::DescribeTransactions => encode(id, version, &transactions::describe(context, decode(body, version)?)),
+        ApiKey::ListTransactions => encode(id, version, &transactions::list(context, decode(body, version)?)),
+        ApiKey::DescribeProducers => encode(id, version, &producer_ids::describe(context, decode(body, version)?)),
         ApiKey::DescribeConfigs => encode(id, version, &configs::describe(context, decode(body, version)?)),
         ApiKey::AlterConfigs => encode(id, version, &configs::alter(context, decode(body, version)?).await),
         ApiKey::IncrementalAlterConfigs => {

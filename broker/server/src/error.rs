@@ -3,6 +3,7 @@
 use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use sluice_client::AdminError;
+use sluice_embedded::{TransactionError, TransactionalAppendError};
 use sluice_log::{LogAppendError, LogReadError};
 
 /// An error as it goes over the wire.
@@ -39,6 +40,7 @@ impl From<LogAppendError> for WireError {
             },
             LogAppendError::MissingKey { .. } => ResponseError::InvalidRecord,
             LogAppendError::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
+            LogAppendError::OutsideTransaction { .. } => ResponseError::InvalidTxnState,
             LogAppendError::ProducerEpochOver { .. } => ResponseError::InvalidProducerEpoch,
             LogAppendError::Unavailable { .. } | LogAppendError::Poisoned { .. } | LogAppendError::Closed => {
                 ResponseError::KafkaStorageError
@@ -49,6 +51,32 @@ impl From<LogAppendError> for WireError {
             None => error.to_string(),
         };
         Self::new(code, message)
+    }
+}
+
+impl From<TransactionError> for WireError {
+    fn from(error: TransactionError) -> Self {
+        let code = match error {
+            TransactionError::InvalidRequest => ResponseError::InvalidRequest,
+            TransactionError::InvalidTimeout => ResponseError::InvalidTransactionTimeout,
+            TransactionError::InvalidProducerIdMapping => ResponseError::InvalidProducerIdMapping,
+            TransactionError::ProducerFenced => ResponseError::ProducerFenced,
+            TransactionError::InvalidProducerEpoch => ResponseError::InvalidProducerEpoch,
+            TransactionError::ConcurrentTransactions => ResponseError::ConcurrentTransactions,
+            TransactionError::InvalidTxnState => ResponseError::InvalidTxnState,
+            TransactionError::TransactionalIdNotFound => ResponseError::TransactionalIdNotFound,
+            TransactionError::CoordinatorNotAvailable => ResponseError::CoordinatorNotAvailable,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<TransactionalAppendError> for WireError {
+    fn from(error: TransactionalAppendError) -> Self {
+        match error {
+            TransactionalAppendError::Transaction(error) => error.into(),
+            TransactionalAppendError::Log(error) => error.into(),
+        }
     }
 }
 

@@ -85,7 +85,7 @@ impl Server {
         });
         let (keeper, stopped) = (shared.clone(), stop.clone());
         tasks.spawn(async move {
-            let _ = stopped.run_until_cancelled(keeper.broker.keep_group_time()).await;
+            let _ = stopped.run_until_cancelled(keeper.broker.keep_time()).await;
         });
         let addresses = bound.iter().map(|(_, address, _)| *address).collect();
         for (socket, _, advertised) in bound {

@@ -45,6 +45,7 @@ async fn every_api_is_answered_at_every_version_that_is_offered() {
     let mut asker = Asker { running, asked: BTreeSet::new() };
     records(&mut asker, id).await;
     groups(&mut asker).await;
+    transactions(&mut asker).await;
     administration(&mut asker, id).await;
     for api in SUPPORTED_APIS {
         for version in api.min_version..=api.max_version {
@@ -116,6 +117,28 @@ async fn groups(asker: &mut Asker) {
     asker.ask(DescribeGroupsRequest::default().with_groups(vec![group(), GroupId(text("nobody"))])).await;
     asker.ask(ListGroupsRequest::default()).await;
     asker.ask(DeleteGroupsRequest::default().with_groups_names(vec![GroupId(text("nobody"))])).await;
+}
+
+async fn transactions(asker: &mut Asker) {
+    use add_partitions_to_txn_request::AddPartitionsToTxnTopic;
+    use describe_producers_request::TopicRequest;
+    use txn_offset_commit_request::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
+    let id = || TransactionalId(text("t"));
+    for name in ["orders", "nobody"] {
+        let topics = vec![AddPartitionsToTxnTopic::default().with_name(topic(name)).with_partitions(vec![0])];
+        let request = AddPartitionsToTxnRequest::default().with_v3_and_below_transactional_id(id());
+        asker.ask(request.with_v3_and_below_topics(topics)).await;
+        let parts = vec![TxnOffsetCommitRequestPartition::default()];
+        let topics = vec![TxnOffsetCommitRequestTopic::default().with_name(topic(name)).with_partitions(parts)];
+        let request = TxnOffsetCommitRequest::default().with_transactional_id(id()).with_group_id(GroupId(text("g")));
+        asker.ask(request.with_generation_id(-1).with_topics(topics)).await;
+        let asked = TopicRequest::default().with_name(topic(name)).with_partition_indexes(vec![0]);
+        asker.ask(DescribeProducersRequest::default().with_topics(vec![asked])).await;
+    }
+    asker.ask(AddOffsetsToTxnRequest::default().with_transactional_id(id()).with_group_id(GroupId(text("g")))).await;
+    asker.ask(EndTxnRequest::default().with_transactional_id(id())).await;
+    asker.ask(DescribeTransactionsRequest::default().with_transactional_ids(vec![id()])).await;
+    asker.ask(ListTransactionsRequest::default()).await;
 }
 
 async fn administration(asker: &mut Asker, id: uuid::Uuid) {

@@ -28,7 +28,8 @@ pub(crate) fn write_producers(shared: &Shared) -> bool {
     let each = |(.., partition): (bool, f64, i64, Arc<Partition>)| {
         let state = partition.state.read();
         let (end_offset, producers) = (state.high_watermark, state.producers.clone());
-        ((partition.topic, partition.index), PartitionProducers { end_offset, producers })
+        let transactions = state.transactions.clone();
+        ((partition.topic, partition.index), PartitionProducers { end_offset, producers, transactions })
     };
     let all: Vec<_> = partitions(shared).into_iter().map(each).filter(|(_, entry)| entry.end_offset > 0).collect();
     let bytes = encode_snapshot(&all);

@@ -3,10 +3,45 @@
 use super::Log;
 use crate::TopicId;
 use crate::error::LogReadError;
-use crate::read;
+use crate::producers::ProducerInfo;
+use crate::read::{self, CommittedRead};
 use sluice_protocol::batches;
 
 impl Log {
+    /// As [`Log::read`], up to the last stable offset, and which of it was aborted.
+    ///
+    /// # Errors
+    /// [`LogReadError`].
+    pub fn read_committed(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        offset: i64,
+        bytes_max: usize,
+    ) -> Result<CommittedRead, LogReadError> {
+        read::read_committed(&self.shared.files, &*self.partition(topic, partition)?, offset, bytes_max)
+    }
+
+    /// One past the last record that no open transaction can take back. Source: KIP-98.
+    ///
+    /// # Errors
+    /// [`LogReadError::UnknownPartition`].
+    pub fn last_stable_offset(&self, topic: TopicId, partition: i32) -> Result<i64, LogReadError> {
+        Ok(self.partition(topic, partition)?.state.read().last_stable_offset())
+    }
+
+    /// The producers that a partition knows, by id.
+    ///
+    /// # Errors
+    /// [`LogReadError::UnknownPartition`].
+    pub fn producers(&self, topic: TopicId, partition: i32) -> Result<Vec<ProducerInfo>, LogReadError> {
+        let handle = self.partition(topic, partition)?;
+        let state = handle.state.read();
+        let mut producers: Vec<_> = state.producers.iter().map(|(id, producer)| producer.describe(*id)).collect();
+        producers.sort_unstable_by_key(|producer| producer.producer_id);
+        Ok(producers)
+    }
+
     /// The first offset whose record has this timestamp or a later one.
     ///
     /// # Errors

@@ -31,14 +31,22 @@ pub(super) fn read_snapshot(storage: &Arc<dyn Storage>) -> Snapshot {
 pub(super) fn producers(files: &FileTable, topics: &TopicTable, mut snapshot: Snapshot, now_ms: i64) {
     for partition in topics.iter().flat_map(|topic| &topic.partitions) {
         let end_offset = partition.state.read().high_watermark;
-        let found = snapshot.remove(&(partition.topic, partition.index));
-        let empty = || PartitionProducers { end_offset: 0, producers: Producers::new() };
-        let mut entry = found.unwrap_or_else(empty).cut(end_offset);
+        let found = snapshot.remove(&(partition.topic, partition.index)).unwrap_or_default();
+        let (mut entry, kept) = if found.end_offset > end_offset {
+            (PartitionProducers::default(), found.cut(end_offset))
+        } else {
+            (found, Producers::new())
+        };
         for location in locations_from(partition, entry.end_offset) {
             replay_run(files, partition, &location, &mut entry, now_ms);
         }
+        for (producer_id, state) in kept {
+            entry.producers.entry(producer_id).or_insert(state);
+        }
         entry.producers.retain(|_, state| !state.expired(now_ms));
-        partition.state.write().producers = entry.producers;
+        let mut state = partition.state.write();
+        entry.transactions.forget_below(state.log_start_offset);
+        (state.producers, state.transactions) = (entry.producers, entry.transactions);
     }
 }
 
@@ -58,7 +66,7 @@ fn replay_run(
     let Ok(blocks) = read::read_run(files, partition, location, &mut scratch) else { return };
     for batch in blocks.iter().flat_map(|(_, payload)| batches(payload)).flatten() {
         if batch.base_offset() >= entry.end_offset {
-            producers::replay(&mut entry.producers, &batch, now_ms);
+            entry.replay(&batch, now_ms);
         }
     }
 }

@@ -29,7 +29,7 @@ impl Writer {
         }
         self.sequence += 1;
         let blocks = parts.iter().map(|part| part.blocks.len() as u32).sum();
-        self.stage_blocks(&parts, blocks);
+        self.stage_blocks(&parts, blocks, Vec::new());
         self.group.changed_topics.insert(name);
         self.group.answers.push(Answer::Topic(done, topic, change));
     }

@@ -27,6 +27,7 @@ mod read;
 mod retain;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod varint;
 
 pub use builder::{EncodeError, NoHeaders, RecordBatchBuilder, RecordColumns, empty_batch, encode};
@@ -36,6 +37,7 @@ pub use read::{
     set_leader_epoch, with_append_time,
 };
 pub use retain::retain_records;
+pub use transaction::{end_transaction_marker, in_transaction};
 
 /// A batch's header, before its first record.
 pub const BATCH_OVERHEAD_BYTES: usize = 61;

@@ -162,13 +162,13 @@ impl<'a> RecordBatchRef<'a> {
 
     #[must_use]
     pub fn is_transactional(&self) -> bool {
-        self.attributes() & 0x10 != 0
+        self.attributes() & super::transaction::TRANSACTIONAL != 0
     }
 
     /// A transaction marker: it holds no records for a consumer.
     #[must_use]
     pub fn is_control(&self) -> bool {
-        self.attributes() & 0x20 != 0
+        self.attributes() & super::transaction::CONTROL != 0
     }
 
     /// # Errors
@@ -203,7 +203,7 @@ impl<'a> RecordBatchRef<'a> {
         })
     }
 
-    fn attributes(&self) -> i16 {
+    pub(super) fn attributes(&self) -> i16 {
         i16::from_be_bytes(field(self.bytes, ATTRIBUTES_AT))
     }
 

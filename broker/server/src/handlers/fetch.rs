@@ -10,7 +10,7 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::{FetchRequest, TopicName};
-use sluice_log::{LogRead, TopicId};
+use sluice_log::{CommittedRead, LogRead, TopicId};
 use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -72,19 +72,20 @@ async fn wait(context: &Context, request: &FetchRequest, topics: &[WantedTopic])
     // Registered before looking, so that nothing falls between the look and the wait.
     let news = context.shared.broker.news(places.collect());
     loop {
-        if enough(context, topics, min_bytes) || Instant::now() >= deadline {
+        if enough(context, request, topics, min_bytes) || Instant::now() >= deadline {
             return;
         }
         let _ = tokio::time::timeout_at(deadline, news.arrived()).await;
     }
 }
 
-fn enough(context: &Context, topics: &[WantedTopic], min_bytes: usize) -> bool {
+fn enough(context: &Context, request: &FetchRequest, topics: &[WantedTopic], min_bytes: usize) -> bool {
     let mut bytes = 0;
+    let committed = request.isolation_level == READ_COMMITTED;
     for topic in topics {
         let Ok(id) = &topic.place else { return true };
         for part in &topic.partitions {
-            match readable_bytes(context, *id, part, min_bytes) {
+            match readable_bytes(context, *id, part, min_bytes, committed) {
                 Some(more) => bytes += more,
                 None => return true,
             }
@@ -94,14 +95,21 @@ fn enough(context: &Context, topics: &[WantedTopic], min_bytes: usize) -> bool {
 }
 
 /// `None`: there is an error to report.
-fn readable_bytes(context: &Context, topic: TopicId, part: &FetchPartition, bytes_max: usize) -> Option<usize> {
+fn readable_bytes(
+    context: &Context,
+    topic: TopicId,
+    part: &FetchPartition,
+    bytes_max: usize,
+    committed: bool,
+) -> Option<usize> {
     let broker = &context.shared.broker;
     context.check_leader_epoch(part.current_leader_epoch).ok()?;
     let (start, end) = broker.offsets(topic, part.partition).ok()?;
     if !(start..=end).contains(&part.fetch_offset) {
         return None;
     }
-    if part.fetch_offset == end {
+    let end = if committed { broker.last_stable_offset(topic, part.partition).ok()? } else { end };
+    if part.fetch_offset >= end {
         return Some(0);
     }
     // Offsets without records are news too: the reader must get past them.
@@ -135,8 +143,9 @@ struct Room {
 fn read_topic(context: &Context, request: &FetchRequest, topic: WantedTopic, room: &mut Room) -> TopicAnswer {
     let answers = topic.partitions.iter().map(|part| {
         let place = topic.place.clone();
-        let read = place.and_then(|id| read_partition(context, id, part, room));
-        answer(request, part, read)
+        let committed = request.isolation_level == READ_COMMITTED;
+        let read = place.and_then(|id| read_partition(context, id, part, room, committed));
+        answer(committed, part, read)
     });
     TopicAnswer { partitions: answers.collect(), name: topic.name.to_string(), id: topic.id.into_bytes() }
 }
@@ -146,36 +155,44 @@ fn read_partition(
     topic: TopicId,
     part: &FetchPartition,
     room: &mut Room,
-) -> Result<LogRead, WireError> {
+    committed: bool,
+) -> Result<CommittedRead, WireError> {
     context.check_leader_epoch(part.current_leader_epoch)?;
     let broker = &context.shared.broker;
     let bytes_max = usize::try_from(part.partition_max_bytes).unwrap_or(0).min(room.left);
     let (log_start_offset, high_watermark) = broker.offsets(topic, part.partition)?;
     let inside = (log_start_offset..high_watermark).contains(&part.fetch_offset);
+    let last_stable_offset = broker.last_stable_offset(topic, part.partition)?;
     if inside && bytes_max == 0 && !room.empty {
-        return Ok(LogRead { records: Bytes::new(), high_watermark, log_start_offset });
+        let read = LogRead { records: Bytes::new(), high_watermark, log_start_offset };
+        return Ok(CommittedRead { read, last_stable_offset, aborted: Vec::new() });
     }
-    let mut read = broker.read(topic, part.partition, part.fetch_offset, bytes_max)?;
-    if read.records.len() > bytes_max && !room.empty {
-        read.records = Bytes::new();
+    let mut found = if committed {
+        broker.read_committed(topic, part.partition, part.fetch_offset, bytes_max)?
+    } else {
+        let read = broker.read(topic, part.partition, part.fetch_offset, bytes_max)?;
+        CommittedRead { read, last_stable_offset, aborted: Vec::new() }
+    };
+    if found.read.records.len() > bytes_max && !room.empty {
+        found.read.records = Bytes::new();
+        found.aborted.clear();
     }
-    room.empty &= read.records.is_empty();
-    room.left = room.left.saturating_sub(read.records.len());
-    Ok(read)
+    room.empty &= found.read.records.is_empty();
+    room.left = room.left.saturating_sub(found.read.records.len());
+    Ok(found)
 }
 
-fn answer(request: &FetchRequest, part: &FetchPartition, read: Result<LogRead, WireError>) -> PartitionAnswer {
+fn answer(committed: bool, part: &FetchPartition, read: Result<CommittedRead, WireError>) -> PartitionAnswer {
     let partition = part.partition;
     match read {
-        Ok(LogRead { records, high_watermark, log_start_offset }) => PartitionAnswer {
+        Ok(CommittedRead { read, last_stable_offset, aborted }) => PartitionAnswer {
             partition,
             error_code: 0,
-            high_watermark,
-            // Without transactions everything is stable, and nothing was aborted.
-            last_stable_offset: high_watermark,
-            log_start_offset,
-            aborted: (request.isolation_level == READ_COMMITTED).then(Vec::new),
-            records,
+            high_watermark: read.high_watermark,
+            last_stable_offset,
+            log_start_offset: read.log_start_offset,
+            aborted: committed.then(|| aborted.iter().map(|one| (one.producer_id, one.first_offset)).collect()),
+            records: read.records,
         },
         Err(error) => PartitionAnswer {
             partition,

@@ -15,6 +15,8 @@ pub(crate) mod produce;
 pub(crate) mod producer_ids;
 pub(crate) mod topic_configs;
 pub(crate) mod topics;
+pub(crate) mod transactions;
+pub(crate) mod txn_offsets;
 
 use crate::dispatch::Context;
 use crate::error::WireError;

@@ -11,6 +11,8 @@ use kafka_protocol::messages::{
 };
 use sluice_log::TopicId;
 
+/// `isolation.level=read_committed`.
+const READ_COMMITTED: i8 = 1;
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 /// Source: KIP-734.
@@ -21,10 +23,11 @@ const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 
 pub(crate) fn list(context: &Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
+    let committed = request.isolation_level == READ_COMMITTED;
     let topics = request.topics.into_iter().map(|topic| {
         let place = context.readable(&topic.name);
         let partitions = topic.partitions.iter().map(|part| {
-            let found = place.clone().and_then(|id| find(context, id, part));
+            let found = place.clone().and_then(|id| find(context, id, part, committed));
             let answer = ListOffsetsPartitionResponse::default().with_partition_index(part.partition_index);
             match found {
                 Ok((timestamp, offset)) => {
@@ -40,11 +43,18 @@ pub(crate) fn list(context: &Context, request: ListOffsetsRequest) -> ListOffset
     ListOffsetsResponse::default().with_topics(topics.collect())
 }
 
-/// Timestamp and offset; -1 where there is none.
-fn find(context: &Context, topic: TopicId, part: &ListOffsetsPartition) -> Result<(i64, i64), WireError> {
+/// Timestamp and offset; -1 where there is none. Who reads committed records only sees the log end at the last stable
+/// offset.
+fn find(
+    context: &Context,
+    topic: TopicId,
+    part: &ListOffsetsPartition,
+    committed: bool,
+) -> Result<(i64, i64), WireError> {
     context.check_leader_epoch(part.current_leader_epoch)?;
     let broker = &context.shared.broker;
     let (start, end) = broker.offsets(topic, part.partition_index)?;
+    let end = if committed { broker.last_stable_offset(topic, part.partition_index)? } else { end };
     Ok(match part.timestamp {
         LATEST => (-1, end),
         EARLIEST | EARLIEST_LOCAL => (-1, start),
@@ -55,8 +65,8 @@ fn find(context: &Context, topic: TopicId, part: &ListOffsetsPartition) -> Resul
             return Err(WireError::new(ResponseError::UnsupportedVersion, message));
         }
         timestamp => match broker.offset_for_time(topic, part.partition_index, timestamp)? {
-            Some((offset, timestamp)) => (timestamp, offset),
-            None => (-1, -1),
+            Some((offset, timestamp)) if offset < end => (timestamp, offset),
+            _ => (-1, -1),
         },
     })
 }

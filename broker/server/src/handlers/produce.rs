@@ -31,16 +31,19 @@ struct HandedOverTopic {
 }
 
 /// Hands every batch to the log, in the order of the request.
-pub(crate) async fn hand_over(context: &Context, request: ProduceRequest) -> HandedOver {
+pub(crate) async fn hand_over(context: &Context, mut request: ProduceRequest) -> HandedOver {
     let refused = refusal_of_all(&request);
     let mut topics = Vec::with_capacity(request.topic_data.len());
-    for topic in request.topic_data {
+    for topic in std::mem::take(&mut request.topic_data) {
         let place = find(context, &topic.name, topic.topic_id);
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
         for partition in topic.partition_data {
             let place = refused.clone().map_or_else(|| place.clone(), Err);
             let outcome = match place {
-                Ok(place) => append(context, place, partition.index, partition.records).await,
+                Ok(place) => {
+                    let id = request.transactional_id.as_ref().map(|id| id.as_str());
+                    append(context, place, partition.index, partition.records, id).await
+                }
                 Err(error) => Err(error),
             };
             partitions.push((partition.index, outcome));
@@ -72,15 +75,22 @@ async fn append(
     topic: TopicId,
     partition: i32,
     records: Option<Bytes>,
+    transactional_id: Option<&str>,
 ) -> Result<PendingAppend, WireError> {
     let records = records.unwrap_or_default();
-    check(context.version(), &records)?;
-    Ok(context.shared.broker.append(topic, partition, records).await?)
+    let broker = &context.shared.broker;
+    match check(context.version(), &records)? {
+        None => Ok(broker.append(topic, partition, records).await?),
+        Some(producer) => {
+            let appended = broker.append_in_transaction(transactional_id, producer, topic, partition, records);
+            Ok(appended.await?)
+        }
+    }
 }
 
 /// What only a client's batch must keep; length, count and CRC are the log's to check. Source: Kafka's
-/// `ProduceRequest.validateRecords` and `LogValidator`.
-fn check(version: i16, records: &[u8]) -> Result<(), WireError> {
+/// `ProduceRequest.validateRecords` and `LogValidator`. Returns the producer of a transactional batch.
+fn check(version: i16, records: &[u8]) -> Result<Option<(i64, i16)>, WireError> {
     let invalid = |message: &str| WireError::new(ResponseError::InvalidRecord, message);
     let mut found = batches(records);
     let batch = match found.next() {
@@ -95,9 +105,8 @@ fn check(version: i16, records: &[u8]) -> Result<(), WireError> {
     if batch.is_control() {
         return Err(invalid("clients may not write control batches"));
     }
-    if batch.is_transactional() {
-        let message = "there are no transactions yet; produce without transactional.id";
-        return Err(WireError::new(ResponseError::InvalidTxnState, message));
+    if batch.is_transactional() && batch.producer_id() < 0 {
+        return Err(invalid("a transactional batch has no producer id"));
     }
     if batch.count() != batch.last_offset_delta().saturating_add(1) {
         return Err(invalid("a record batch's count and last offset delta do not agree"));
@@ -109,7 +118,7 @@ fn check(version: i16, records: &[u8]) -> Result<(), WireError> {
         let message = "zstd needs a client that speaks produce version 7";
         return Err(WireError::new(ResponseError::UnsupportedCompressionType, message));
     }
-    Ok(())
+    Ok(batch.is_transactional().then(|| (batch.producer_id(), batch.producer_epoch())))
 }
 
 /// Waits until everything is durable; `None`: the client wants no answer.
