@@ -5,7 +5,7 @@ use crate::groups::GroupAnswer;
 use crate::waiters::Waiting;
 use crate::{EmbeddedBroker, Inner};
 use bytes::Bytes;
-use sluice_log::{CommittedRead, Done, LogAppendError, LogPart, LogRead, LogReadError, TopicFacts, TopicId, TopicInfo};
+use sluice_log::{CommittedRead, Done, Durability, LogAppendError, LogPart, LogRead, LogReadError, TopicFacts, TopicId, TopicInfo};
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::runtime::RuntimeFlavor;
@@ -55,6 +55,12 @@ impl News {
 }
 
 impl EmbeddedBroker {
+    /// Of topics that have none of their own.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.inner.log.durability()
+    }
+
     #[must_use]
     pub fn topic_id(&self, name: &str) -> Option<TopicId> {
         self.inner.log.topic_id(name)

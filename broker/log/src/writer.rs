@@ -15,6 +15,7 @@ use crate::queue::{AppendChain, Command, Done, PreparedPart, TopicDone};
 use crate::storage::StorageFile;
 use crate::topics::{Partition, Topic};
 use crate::transactions::Step;
+use crate::wal::Unsynced;
 use numbered::{Checked, StagedProducers, Steps, by_partition};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
@@ -37,6 +38,8 @@ pub(crate) struct Writer {
     pub durable: u64,
     pub group: Group,
     pub unsynced_bytes: u64,
+    /// What files that are begun from now on may hold without a sync.
+    pub unsynced: Unsynced,
     /// The newest durable mark on disk is older than `durable`.
     pub mark_due: bool,
 }
@@ -47,6 +50,7 @@ pub(crate) struct Tail {
     file: Arc<dyn StorageFile>,
     position: u64,
     compacted_bytes: u64,
+    unsynced: Unsynced,
 }
 
 /// What one write and one sync will cover.
@@ -57,6 +61,8 @@ pub(crate) struct Group {
     answers: Vec<Answer>,
     compacted_bytes: u64,
     changed_topics: HashSet<String>,
+    /// One of its appends is acknowledged once it is on the disk.
+    must_sync: bool,
     producers: StagedProducers,
 }
 
@@ -153,7 +159,8 @@ impl Writer {
             return;
         }
         // A file that cannot be created refuses this append; the others of the group went before it.
-        if let Err(error) = self.roll_if_due() {
+        let may_wait = parts.iter().all(|part| self.may_wait(part.durability));
+        if let Err(error) = self.roll_if_due(may_wait) {
             return done(Err(self.unavailable(&error)));
         }
         // After a roll, which may have committed or lost what this append follows.
@@ -167,9 +174,15 @@ impl Writer {
             }
             Err(error) => return done(Err(error)),
         };
+        self.group.must_sync |= !may_wait;
         self.sequence += 1;
         let base_offsets = self.stage_blocks(&parts, blocks as u32, steps);
         self.group.answers.push(Answer::Append(done, base_offsets));
+    }
+
+    /// Whether an append to a topic of this durability is acknowledged without a sync.
+    fn may_wait(&self, durability: Option<Durability>) -> bool {
+        durability.unwrap_or(self.shared.options.durability) == Durability::Os
     }
 
     fn stage_blocks(&mut self, parts: &[PreparedPart], count: u32, steps: Vec<Steps>) -> Vec<i64> {
@@ -260,7 +273,7 @@ impl Writer {
         self.written = self.sequence;
         tail.compacted_bytes += self.group.compacted_bytes;
         self.unsynced_bytes += written;
-        if (self.shared.options.durability == Durability::Fsync || self.unsynced_bytes > UNSYNCED_BYTES_MAX)
+        if (self.group.must_sync || self.unsynced_bytes > UNSYNCED_BYTES_MAX)
             && let Err(error) = self.sync()
         {
             self.poison(&error);
@@ -308,7 +321,7 @@ impl Writer {
     fn answer_group(&mut self) {
         self.group.buffer.clear();
         self.group.buffer.shrink_to(BUFFER_BYTES_KEPT);
-        self.group.compacted_bytes = 0;
+        (self.group.compacted_bytes, self.group.must_sync) = (0, false);
         self.group.changed_topics.clear();
         for answer in self.group.answers.drain(..) {
             match answer {
@@ -349,7 +362,7 @@ impl Writer {
             staged.partition.next_offset.store(durable_end, Ordering::Relaxed);
         }
         self.group.buffer.clear();
-        self.group.compacted_bytes = 0;
+        (self.group.compacted_bytes, self.group.must_sync) = (0, false);
         self.group.changed_topics.clear();
         self.group.producers.clear();
         for answer in self.group.answers.drain(..) {
