@@ -29,9 +29,9 @@ impl Writer {
             return done(Err(TopicError::Unavailable { reason }));
         }
         self.group.must_sync |= !may_wait;
-        self.sequence += 1;
-        let blocks = parts.iter().map(|part| part.blocks.len() as u32).sum();
-        self.stage_blocks(&parts, blocks, Vec::new());
+        for part in &parts {
+            self.group.add(part, Vec::new());
+        }
         self.group.changed_topics.insert(name);
         self.group.answers.push(Answer::Topic(done, topic, change));
     }

@@ -20,7 +20,7 @@ impl Writer {
         let options = &self.shared.options;
         let due = self.file.as_ref().is_some_and(|tail| {
             tail.unsynced != unsynced
-                || tail.position + self.group.buffer.len() as u64 >= options.file_bytes
+                || tail.position + self.group.size_bytes() as u64 >= options.file_bytes
                 || tail.compacted_bytes + self.group.compacted_bytes >= options.compacted_file_bytes
         });
         if due {
