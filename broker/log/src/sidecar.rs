@@ -206,6 +206,8 @@ mod tests {
         let header = FileHeader { file: 7, epoch: 2, unsynced: Unsynced::OsTopics, created_ms: 5, sequence: 99 };
         let mut chunk = Chunk::new(7, 10);
         chunk.push(Run { base_offset: 10, position: 128, size_bytes: 512, max_timestamp: 3 }, 20);
+        // Whoever reads an index has seen none of the blocks.
+        chunk.checked_to = chunk.base_offset;
         let chunks = vec![IndexedChunk { topic: TopicId([4; 16]), partition: 1, cover: Cover::Moved, chunk }];
         let sidecar = Sidecar { size_bytes: 640, sequence: 120, ends_with_mark: true, header, chunks };
         let good = sidecar.encode();
