@@ -153,9 +153,10 @@ impl Writer {
         };
         self.group.must_sync |= !may_wait;
         let mut steps: HashMap<usize, Vec<Step>> = steps.into_iter().collect();
-        let base_offsets = parts.iter().enumerate().map(|(number, part)| {
-            self.group.add(part, steps.remove(&number).unwrap_or_default())
-        });
+        let base_offsets = parts
+            .iter()
+            .enumerate()
+            .map(|(number, part)| self.group.add(part, steps.remove(&number).unwrap_or_default()));
         let base_offsets = base_offsets.collect();
         self.group.answers.push(Answer::Append(done, base_offsets));
     }

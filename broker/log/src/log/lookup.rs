@@ -3,8 +3,8 @@
 use super::Log;
 use crate::TopicId;
 use crate::error::LogReadError;
-use crate::producers::ProducerInfo;
 use crate::in_place::{self, PiecesRead};
+use crate::producers::ProducerInfo;
 use crate::read::{self, CommittedRead};
 use sluice_protocol::batches;
 

@@ -173,7 +173,8 @@ mod tests {
             records: if records.is_empty() { Vec::new() } else { vec![Piece::Bytes(records.clone())] },
         };
         let small = Bytes::from_static(b"records");
-        let partitions = || vec![part(0, &small, None), part(1, &big, Some(vec![(5, 6)])), part(2, &Bytes::new(), None)];
+        let partitions =
+            || vec![part(0, &small, None), part(1, &big, Some(vec![(5, 6)])), part(2, &Bytes::new(), None)];
         for version in 4..=17 {
             let topics = vec![TopicAnswer { name: "orders".into(), id: [4; 16], partitions: partitions() }];
             let response = write(77, version, 0, topics).expect("short enough");
