@@ -170,12 +170,7 @@ pub fn torture(plan: &Plan, scratch: &Scratch) -> Result<Report> {
                 scope.spawn(move || load.settle(group, transactions::transact(load, *writer, group)))
             })
             .collect();
-        for group in groups::GROUPS {
-            for index in groups::members(group) {
-                scope.spawn(move || load.settle(group.name, groups::consume(load, group, index)));
-            }
-        }
-        scope.spawn(move || load.settle("auditor", groups::audit(load)));
+        spawn_groups(scope, load);
         let chores = scope.spawn(move || load.settle("chores", chores::run(load)));
         let deaths = load.until_groups_move().and_then(|()| let_die(plan, load, &mut broker));
         if let Err(error) = &deaths {
@@ -183,6 +178,7 @@ pub fn torture(plan: &Plan, scratch: &Scratch) -> Result<Report> {
             // So that the others can come to their end.
             let _ = broker.start();
         }
+        let died = begin.elapsed();
         load.over.store(true, Ordering::Relaxed);
         let sent: Sent =
             producers.into_iter().flat_map(|thread| thread.join().expect("a producer does not panic")).collect();
@@ -190,6 +186,11 @@ pub fn torture(plan: &Plan, scratch: &Scratch) -> Result<Report> {
         if deaths.is_ok() {
             until_all_is_read(load, &sent);
         }
+        eprintln!(
+            "the last death at {:.1} s, all settled at {:.1} s",
+            died.as_secs_f64(),
+            begin.elapsed().as_secs_f64()
+        );
         load.groups_over.store(true, Ordering::Relaxed);
         (deaths, sent)
     });
@@ -199,6 +200,16 @@ pub fn torture(plan: &Plan, scratch: &Scratch) -> Result<Report> {
     load.refuse_failures()?;
     broker.kill()?;
     Ok(Report { seed: plan.seed, deaths, took: begin.elapsed(), figures: load.account.figures() })
+}
+
+/// The members of all groups, and who audits them.
+fn spawn_groups<'s>(scope: &'s thread::Scope<'s, '_>, load: &'s Load) {
+    for group in groups::GROUPS {
+        for index in groups::members(group) {
+            scope.spawn(move || load.settle(group.name, groups::consume(load, group, index)));
+        }
+    }
+    scope.spawn(move || load.settle("auditor", groups::audit(load)));
 }
 
 /// Answers how often it died; afterwards it runs.

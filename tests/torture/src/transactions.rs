@@ -35,6 +35,33 @@ struct Settled {
     fatal: bool,
 }
 
+/// A transaction to be.
+struct Wanted<'p> {
+    number: u64,
+    places: &'p [Place],
+    /// To be sent with it.
+    offset: Option<i64>,
+    ending: Ending,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Commit,
+    Abort,
+    /// Its producer goes and leaves it open.
+    Leave,
+}
+
+impl Ending {
+    fn of(number: u64) -> Ending {
+        match number {
+            number if number.is_multiple_of(ABANDON_EVERY) => Ending::Leave,
+            number if number.is_multiple_of(ABORT_EVERY) => Ending::Abort,
+            _ => Ending::Commit,
+        }
+    }
+}
+
 /// A writer of transactions, and the group whose offsets it sends with some of them.
 struct Transactor<'l> {
     load: &'l Load,
@@ -88,9 +115,8 @@ impl Transactor<'_> {
         let parts = 2 + random.below(7) as u16;
         let places: Vec<Place> = (0..parts).map(|_| *random.pick(&everywhere)).collect();
         let offset = number.is_multiple_of(OFFSETS_EVERY).then_some(number as i64);
-        let commit = !number.is_multiple_of(ABORT_EVERY);
-        let abandon = number.is_multiple_of(ABANDON_EVERY);
-        let settled = self.run(number, &places, offset, commit, abandon)?;
+        let ending = Ending::of(number);
+        let settled = self.run(&Wanted { number, places: &places, offset, ending })?;
         if let Some(offset) = offset {
             match settled.ended {
                 Ended::Committed => {
@@ -103,13 +129,14 @@ impl Transactor<'_> {
         }
         let ended = Transaction { places, ended: settled.ended };
         self.account.transaction_ended(self.writer, number, ended);
-        if settled.fatal || abandon {
+        if settled.fatal || ending == Ending::Leave {
             self.producer = initialised(self.load, self.writer)?;
         }
         if offset.is_some() { self.compare_offset(number) } else { Ok(()) }
     }
 
-    fn run(&self, number: u64, places: &[Place], offset: Option<i64>, commit: bool, abandon: bool) -> Result<Settled> {
+    fn run(&self, wanted: &Wanted<'_>) -> Result<Settled> {
+        let Wanted { number, places, offset, ending } = *wanted;
         let begin = Instant::now();
         self.producer.begin_transaction().context("a transaction cannot begin")?;
         for (part, place) in places.iter().enumerate() {
@@ -125,13 +152,16 @@ impl Transactor<'_> {
         {
             return self.abort(begin, Some(&error));
         }
-        if abandon {
-            // The records are in the log, and nobody ends them but the next producer of this id.
-            let _ = self.producer.flush(Duration::from_millis(50));
-            count(&self.account.counted.abandoned);
-            return Ok(Settled { ended: Ended::Aborted, fatal: false });
+        match ending {
+            Ending::Commit => self.commit(begin),
+            Ending::Abort => self.abort(begin, None),
+            Ending::Leave => {
+                // The records are in the log, and nobody ends them but the next producer of this id.
+                let _ = self.producer.flush(Duration::from_millis(50));
+                count(&self.account.counted.abandoned);
+                Ok(Settled { ended: Ended::Aborted, fatal: false })
+            }
         }
-        if commit { self.commit(begin) } else { self.abort(begin, None) }
     }
 
     fn send_offset(&self, begin: Instant, offset: i64) -> Result<(), KafkaError> {
