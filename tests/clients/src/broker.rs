@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use sluice_contract::apache_kafka::ApacheKafka;
 
 use crate::wire;
 
@@ -17,22 +18,44 @@ const LOG_LINES_SHOWN: usize = 40;
 ///
 /// Not the harness's `Hub`: ready is here when the Kafka listener answers, and the program may be one that has no REST.
 pub struct Broker {
-    child: Child,
+    process: Process,
     address: String,
     log: PathBuf,
     what: &'static str,
 }
 
+enum Process {
+    Ours(Child),
+    ApacheKafka {
+        _running: Box<ApacheKafka>,
+    },
+    /// Somebody else's.
+    Elsewhere,
+}
+
 impl Broker {
-    /// Starts `SLUICE_BROKER` (a program that takes a data folder and an address, as the example `serve` of broker/server does) where
-    /// that is set; else `SLUICE_BIN` or the `sluice` of this build.
+    /// `SLUICE_BOOTSTRAP` names a broker that runs already. `SLUICE_BROKER` names a program that takes a data folder and an address, as
+    /// the example `serve` of broker/server does, or is `apache-kafka`. Without them it is `SLUICE_BIN` or the `sluice` of this build.
     ///
     /// # Errors
     /// When there is no binary, or it does not answer in time; the message holds the end of its log.
     pub fn start(folder: &Path) -> Result<Broker> {
+        let log = folder.join("broker.log");
+        if let Ok(address) = std::env::var("SLUICE_BOOTSTRAP") {
+            return Ok(Broker { process: Process::Elsewhere, address, log, what: "SLUICE_BOOTSTRAP" });
+        }
+        if std::env::var_os("SLUICE_BROKER").is_some_and(|it| it == "apache-kafka") {
+            let kafka = Box::new(ApacheKafka::start()?);
+            let address = kafka.bootstrap_servers();
+            return Ok(Broker {
+                process: Process::ApacheKafka { _running: kafka },
+                address,
+                log,
+                what: "Apache Kafka",
+            });
+        }
         let address = format!("127.0.0.1:{}", free_port()?);
         let data = folder.join("data");
-        let log = folder.join("broker.log");
         let (mut command, what) = match std::env::var_os("SLUICE_BROKER") {
             Some(program) => {
                 let mut command = Command::new(program);
@@ -44,7 +67,7 @@ impl Broker {
         let file = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let child = command.spawn().context("cannot start the broker")?;
-        let mut broker = Broker { child, address, log, what };
+        let mut broker = Broker { process: Process::Ours(child), address, log, what };
         broker.until_ready().with_context(|| broker.tail())?;
         Ok(broker)
     }
@@ -59,6 +82,11 @@ impl Broker {
         self.what
     }
 
+    /// Whether it is ours, and may be held to more than Kafka promises.
+    pub fn is_sluice(&self) -> bool {
+        matches!(self.process, Process::Ours(_))
+    }
+
     /// The end of its log.
     pub fn tail(&self) -> String {
         tail(&self.log)
@@ -67,7 +95,9 @@ impl Broker {
     fn until_ready(&mut self) -> Result<()> {
         let begin = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait()? {
+            if let Process::Ours(child) = &mut self.process
+                && let Some(status) = child.try_wait()?
+            {
                 bail!("the broker ended at its start: {status}");
             }
             match wire::offered(&self.address) {
@@ -83,8 +113,10 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Process::Ours(child) = &mut self.process {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

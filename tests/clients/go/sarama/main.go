@@ -53,6 +53,7 @@ func (c *client) answer(command protocol.Command) (protocol.Fields, error) {
 		return protocol.Fields{
 			"version": protocol.Version("github.com/IBM/sarama"), "codecs": []string{"none", "gzip", "snappy", "lz4", "zstd"},
 			"idempotent": true, "transactions": true, "cannot": []string{},
+			"strategies": []string{"range"}, "static_members": true,
 		}, nil
 	case "create_topic":
 		detail := &sarama.TopicDetail{NumPartitions: command.Partitions, ReplicationFactor: 1}
@@ -70,6 +71,10 @@ func (c *client) answer(command protocol.Command) (protocol.Fields, error) {
 		return nil, c.produce(command)
 	case "transaction":
 		return nil, c.transaction(command)
+	case "fence":
+		return c.fence(command)
+	case "transform":
+		return c.transform(command)
 	case "consume":
 		return c.consume(command)
 	case "offset_for_time":
@@ -116,35 +121,14 @@ func (c *client) produce(command protocol.Command) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(producer.SendMessages(messagesOf(command)), producer.Close())
+	return errors.Join(producer.SendMessages(messagesOf(command.Part())), producer.Close())
 }
 
-func (c *client) transaction(command protocol.Command) error {
-	config := producing()
-	idempotent(config)
-	config.Producer.Transaction.ID = command.TransactionalID
-	producer, err := sarama.NewSyncProducer(c.brokers, config)
-	if err != nil {
-		return err
-	}
-	defer producer.Close()
-	if err := producer.BeginTxn(); err != nil {
-		return err
-	}
-	if err := producer.SendMessages(messagesOf(command)); err != nil {
-		return err
-	}
-	if command.Commit {
-		return producer.CommitTxn()
-	}
-	return producer.AbortTxn()
-}
-
-func messagesOf(command protocol.Command) []*sarama.ProducerMessage {
+func messagesOf(part protocol.Part) []*sarama.ProducerMessage {
 	var messages []*sarama.ProducerMessage
-	for _, record := range command.Records {
+	for _, record := range part.Records {
 		message := &sarama.ProducerMessage{
-			Topic: command.Topic, Partition: command.Partition, Timestamp: time.UnixMilli(record.Timestamp),
+			Topic: part.Topic, Partition: part.Partition, Timestamp: time.UnixMilli(record.Timestamp),
 		}
 		if record.Key != nil {
 			message.Key = sarama.ByteEncoder(protocol.Bytes(record.Key))
@@ -163,7 +147,9 @@ func messagesOf(command protocol.Command) []*sarama.ProducerMessage {
 
 func (c *client) consume(command protocol.Command) (protocol.Fields, error) {
 	config := settings()
-	config.Consumer.IsolationLevel = sarama.ReadCommitted
+	if command.Isolation == "read_committed" {
+		config.Consumer.IsolationLevel = sarama.ReadCommitted
+	}
 	consumer, err := sarama.NewConsumer(c.brokers, config)
 	if err != nil {
 		return nil, err
@@ -228,6 +214,8 @@ func (c *client) join(command protocol.Command) error {
 	config := settings()
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	config.Consumer.Offsets.AutoCommit.Enable = false
+	config.Consumer.Group.InstanceId = command.Instance
+	config.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyRange()}
 	config.Consumer.Group.Session.Timeout = 10 * time.Second
 	config.Consumer.Group.Heartbeat.Interval = 200 * time.Millisecond
 	group, err := sarama.NewConsumerGroup(c.brokers, command.Group, config)

@@ -1,0 +1,108 @@
+//! Kafka Streams: an application that is killed in the middle of its work.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::broker::tail;
+use crate::client::Isolation;
+use crate::records::first_timestamp;
+use crate::{Client, Record};
+
+const APPLICATION: &str = "words";
+const LINES_PER_ROUND: usize = 100;
+const WORDS: [&str; 7] = ["all", "is", "counted", "once", "and", "nothing", "lost"];
+
+/// An application in a JVM of its own. Dropped, it is killed.
+struct Application {
+    child: Child,
+    _input: ChildStdin,
+}
+
+impl Application {
+    /// Returns when it runs.
+    fn start(mut command: Command, broker: &str, folder: &Path, log: &PathBuf) -> Result<Application> {
+        command.args(["WordCount", broker, APPLICATION]).arg(folder.join("streams"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(log)?);
+        let mut child = command.spawn().context("cannot start Kafka Streams")?;
+        let input = child.stdin.take().context("a piped input")?;
+        let states = BufReader::new(child.stdout.take().context("a piped output")?);
+        let application = Application { child, _input: input };
+        for state in states.lines() {
+            match state?.as_str() {
+                "RUNNING" => return Ok(application),
+                "ERROR" => break,
+                _ => {}
+            }
+        }
+        bail!("the application did not come to run; {}", tail(log));
+    }
+
+    fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Application {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Counts words over a repartition and a changelog topic with `exactly_once_v2`. The application is killed while it counts, and more
+/// is written while it is dead. Each count of each word comes once and in order.
+pub fn words_are_counted_once_across_a_kill(
+    command: impl Fn() -> Result<Command>,
+    client: &mut Client,
+    broker: &str,
+    folder: &Path,
+) -> Result<()> {
+    let (lines, counts) = (format!("{APPLICATION}-lines"), format!("{APPLICATION}-counts"));
+    client.call("create_topic", json!({"topic": lines, "partitions": 2}))?;
+    client.call("create_topic", json!({"topic": counts, "partitions": 1}))?;
+    let log = folder.join("streams.log");
+    let application = Application::start(command()?, broker, folder, &log)?;
+    write(client, &lines)?;
+    client.read(&counts, LINES_PER_ROUND, Isolation::Committed).with_context(|| tail(&log))?;
+    write(client, &lines)?;
+    application.kill()?;
+    write(client, &lines)?;
+    let application = Application::start(command()?, broker, folder, &log)?;
+    let rounds = 3 * 2;
+    let total = rounds * LINES_PER_ROUND * WORDS.len();
+    let read = client.read(&counts, total, Isolation::Committed).with_context(|| tail(&log))?;
+    drop(application);
+    let mut last: BTreeMap<String, u64> = BTreeMap::new();
+    for record in read {
+        let record = Record::from_json(&record)?;
+        let word = String::from_utf8(record.key.context("a word")?)?;
+        let count: u64 = String::from_utf8(record.value.context("a count")?)?.parse()?;
+        let last = last.entry(word.clone()).or_default();
+        ensure!(count == *last + 1, "{word}: {count} after {last}");
+        *last = count;
+    }
+    let each = u64::try_from(rounds * LINES_PER_ROUND)?;
+    ensure!(last.len() == WORDS.len() && last.values().all(|count| *count == each), "in the end {last:?}");
+    Ok(())
+}
+
+fn write(client: &mut Client, topic: &str) -> Result<()> {
+    let line =
+        Record { key: None, value: Some(WORDS.join(" ").into_bytes()), headers: vec![], timestamp: first_timestamp() };
+    let records: Vec<Value> = vec![line.to_json(); LINES_PER_ROUND];
+    for partition in 0..2 {
+        client.call(
+            "produce",
+            json!({"topic": topic, "partition": partition, "codec": "lz4", "idempotent": true, "records": records}),
+        )?;
+    }
+    Ok(())
+}
