@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::broker::tail;
+use crate::broker::{may_lag, tail};
 
 /// The longest that a command or a state of a group may take; a healthy one takes a tenth of it.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -131,6 +131,25 @@ impl Client {
             }
             return Ok(line["ok"].take());
         }
+    }
+
+    /// Creates a topic that every client may use when this returns.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn create_topic(&mut self, topic: &str, partitions: usize) -> Result<()> {
+        self.call("create_topic", json!({"topic": topic, "partitions": partitions}))?;
+        while may_lag() && !self.lists(topic)? {}
+        Ok(())
+    }
+
+    /// Whether it lists this topic.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn lists(&mut self, topic: &str) -> Result<bool> {
+        let answer = self.call("list_topics", json!({}))?;
+        Ok(answer["topics"].as_array().context("topics are a list")?.contains(&json!(topic)))
     }
 
     /// Reads this many records of partition 0 from its beginning.

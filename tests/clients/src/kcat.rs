@@ -42,7 +42,7 @@ impl Kcat<'_> {
 pub fn what_it_writes_it_reads(kcat: &Kcat<'_>, admin: &mut Client) -> Result<()> {
     for codec in CODECS {
         let topic = format!("kcat-{codec}");
-        admin.call("create_topic", json!({"topic": topic, "partitions": 1}))?;
+        admin.create_topic(&topic, 1)?;
         let lines: String = (0..100).map(|index| format!("key {index}:value {index} ü\n")).collect();
         let idempotent = codec != "none";
         let produce =
@@ -74,7 +74,7 @@ pub fn what_it_writes_it_reads(kcat: &Kcat<'_>, admin: &mut Client) -> Result<()
 
 /// As a member of a group (`-G`): it ends at the end of the partitions, and goes on there when it comes again.
 pub fn its_group_goes_on_where_it_was(kcat: &Kcat<'_>, admin: &mut Client) -> Result<()> {
-    admin.call("create_topic", json!({"topic": "kcat-group", "partitions": 1}))?;
+    admin.create_topic("kcat-group", 1)?;
     kcat.run("-P -t kcat-group", None, "one\ntwo\n")?;
     let group = "-X auto.offset.reset=earliest -e -q -G kcat-readers kcat-group";
     let first = kcat.run(group, None, "")?;
@@ -85,8 +85,8 @@ pub fn its_group_goes_on_where_it_was(kcat: &Kcat<'_>, admin: &mut Client) -> Re
     Ok(())
 }
 
-/// The values of partition 0 of a topic, from its beginning to its end.
-pub fn values(kcat: &Kcat<'_>, topic: &str) -> Result<Vec<String>> {
-    let output = kcat.run(&format!("-C -t {topic} -p 0 -o beginning -e -q"), None, "")?;
+/// So many values of partition 0 of a topic, from its beginning; waits for them.
+pub fn first_values(kcat: &Kcat<'_>, topic: &str, count: usize) -> Result<Vec<String>> {
+    let output = kcat.run(&format!("-C -t {topic} -p 0 -o beginning -c {count} -q"), None, "")?;
     Ok(output.lines().map(str::to_owned).collect())
 }

@@ -9,6 +9,7 @@
 pub mod broker;
 pub mod client;
 pub mod groups;
+pub mod hub;
 pub mod kcat;
 pub mod obtain;
 pub mod records;

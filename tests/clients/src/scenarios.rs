@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use crate::broker::may_lag;
 use crate::client::Isolation;
 use crate::records::{TIMESTAMP_STEP, first_timestamp, records_of};
 use crate::{Client, Record, wire};
@@ -22,14 +23,11 @@ fn number_of(codec: &str) -> Result<i16> {
 
 pub fn a_topic_is_created_listed_and_deleted(client: &mut Client) -> Result<()> {
     let topic = format!("{}-short-lived", client.name());
-    let is_listed = |client: &mut Client| -> Result<bool> {
-        let answer = client.call("list_topics", json!({}))?;
-        Ok(answer["topics"].as_array().context("topics are a list")?.contains(&json!(topic)))
-    };
-    client.call("create_topic", json!({"topic": topic, "partitions": 3}))?;
-    ensure!(is_listed(client)?, "{topic} is not listed");
+    client.create_topic(&topic, 3)?;
+    ensure!(client.lists(&topic)?, "{topic} is not listed");
     client.call("delete_topic", json!({"topic": topic}))?;
-    ensure!(!is_listed(client)?, "{topic} is still listed");
+    while may_lag() && client.lists(&topic)? {}
+    ensure!(!client.lists(&topic)?, "{topic} is still listed");
     Ok(())
 }
 
@@ -38,7 +36,7 @@ pub fn each_codec_is_written(client: &mut Client, broker: &str) -> Result<()> {
     let records: Vec<Value> = records_of(client).iter().map(Record::to_json).collect();
     for codec in client.codecs() {
         let topic = topic_of(client.name(), &codec);
-        client.call("create_topic", json!({"topic": topic, "partitions": 1}))?;
+        client.create_topic(&topic, 1)?;
         let idempotent = client.is_able("idempotent") && codec != "none";
         let command =
             json!({"topic": topic, "partition": 0, "codec": codec, "idempotent": idempotent, "records": records});

@@ -66,8 +66,8 @@ pub fn words_are_counted_once_across_a_kill(
     folder: &Path,
 ) -> Result<()> {
     let (lines, counts) = (format!("{APPLICATION}-lines"), format!("{APPLICATION}-counts"));
-    client.call("create_topic", json!({"topic": lines, "partitions": 2}))?;
-    client.call("create_topic", json!({"topic": counts, "partitions": 1}))?;
+    client.create_topic(&lines, 2)?;
+    client.create_topic(&counts, 1)?;
     let log = folder.join("streams.log");
     let application = Application::start(command()?, broker, folder, &log)?;
     write(client, &lines)?;

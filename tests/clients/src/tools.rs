@@ -210,6 +210,13 @@ pub fn the_performance_tools(tools: &mut Client) -> Result<()> {
     Ok(())
 }
 
+/// So many values of a topic, from its beginning, by the console consumer; waits for them.
+pub fn first_values(tools: &mut Client, topic: &str, count: usize) -> Result<Vec<String>> {
+    let arguments =
+        format!("--topic {topic} --partition 0 --offset earliest --max-messages {count} --timeout-ms 20000");
+    Ok(prints(tools, CONSUMER, &arguments)?.lines().map(str::to_owned).collect())
+}
+
 /// `kafka-verifiable-producer` and `-consumer`, each in a JVM of its own: what was acknowledged is consumed.
 pub fn the_verifiable_tools(java: impl Fn() -> Result<std::process::Command>, broker: &str) -> Result<()> {
     let run = |tool: &str, arguments: &str| -> Result<Vec<Value>> {

@@ -28,7 +28,7 @@ pub fn one_of_three_over_two_topics_aborts(client: &mut Client) -> Result<()> {
     let name = client.name().to_owned();
     let topics = [topic_of(&name), format!("{name}-right")];
     for topic in &topics {
-        client.call("create_topic", json!({"topic": topic, "partitions": 1}))?;
+        client.create_topic(&topic, 1)?;
     }
     for (turn, commit) in [(0, true), (1, false), (2, true)] {
         let writes: Vec<Value> = topics.iter().map(|topic| part(topic, &records(&name, turn))).collect();
@@ -51,7 +51,7 @@ pub fn what_another_committed_is_read(reader: &mut Client, writer: &str) -> Resu
 pub fn a_zombie_is_fenced(client: &mut Client) -> Result<()> {
     let name = client.name().to_owned();
     let topic = format!("{name}-fenced");
-    client.call("create_topic", json!({"topic": topic, "partitions": 1}))?;
+    client.create_topic(&topic, 1)?;
     let (first, second) = (records(&name, 0), records(&name, 1));
     let asked = json!({
         "transactional_id": format!("{name}-zombie"), "first": part(&topic, &first), "second": part(&topic, &second),
@@ -72,7 +72,7 @@ pub fn each_input_is_passed_on_once(client: &mut Client) -> Result<()> {
     let name = client.name().to_owned();
     let (input, output, group) = (format!("{name}-input"), format!("{name}-output"), format!("{name}-passer"));
     for topic in [&input, &output] {
-        client.call("create_topic", json!({"topic": topic, "partitions": 1}))?;
+        client.create_topic(&topic, 1)?;
     }
     let inputs: Vec<Record> = (0..PASSED).map(|index| record(&format!("{name} input {index}"), index)).collect();
     let mut written = part(&input, &inputs);

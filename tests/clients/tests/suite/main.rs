@@ -58,9 +58,9 @@ fn run(report: &Report) -> Result<()> {
     println!("broker: {}", broker.what());
     let address = broker.address();
     let mut clients: Vec<Client> = thread::scope(|scope| {
-        let own = folder.path();
+        let (own, lines) = (folder.path(), broker.lines());
         if is_chosen("tools") {
-            scope.spawn(move || others::console_tools(report, address, own));
+            scope.spawn(move || others::console_tools(report, address, own, lines));
         }
         if is_chosen("kcat") {
             scope.spawn(move || others::kcat(report, address, own));

@@ -6,10 +6,10 @@ use std::process::Command;
 use anyhow::Result;
 use sluice_clients::kcat::Kcat;
 use sluice_clients::obtain::Obtained;
-use sluice_clients::{Client, Report, kcat, obtain, streams, tools};
+use sluice_clients::{Client, Report, hub, kcat, obtain, streams, tools};
 
 /// Kafka's own, from `bin/`.
-pub fn console_tools(report: &Report, broker: &str, folder: &Path) {
+pub fn console_tools(report: &Report, broker: &str, folder: &Path, lines: Option<&Path>) {
     let Some(()) = is_there(report, "console tools", obtain::java()) else { return };
     let mut started = None;
     report.test("console tools: they start", || {
@@ -25,8 +25,14 @@ pub fn console_tools(report: &Report, broker: &str, folder: &Path) {
     report.test("console tools: transactions are described", || tools::transactions_are_described(tools, &mut writer));
     report.test("console tools: the broker and its groups", || tools::the_broker_and_its_groups(tools));
     report.test("console tools: the performance tools", || tools::the_performance_tools(tools));
+    if let (Some(lines), Ok(Ok(_))) = (lines, obtain::kcat()) {
+        let kcat = Kcat { command: || found(obtain::kcat()), broker };
+        report.test("kcat and the console consumer read what a hub's file source writes", || {
+            hub::what_a_file_source_writes_is_read(&kcat, tools, &mut writer, lines)
+        });
+    }
     report.test("console tools: the verifiable producer and consumer", || {
-        writer.call("create_topic", serde_json::json!({"topic": "verifiable", "partitions": 1}))?;
+        writer.create_topic("verifiable", 1)?;
         tools::the_verifiable_tools(java, broker)
     });
 }
