@@ -16,6 +16,8 @@ use crate::{Client, Record};
 
 const APPLICATION: &str = "words";
 const LINES_PER_ROUND: usize = 100;
+/// In two partitions.
+const WORDS_PER_ROUND: usize = 2 * LINES_PER_ROUND * WORDS.len();
 const WORDS: [&str; 7] = ["all", "is", "counted", "once", "and", "nothing", "lost"];
 
 /// An application in a JVM of its own. Dropped, it is killed.
@@ -59,7 +61,7 @@ impl Drop for Application {
 
 /// Counts words over a repartition and a changelog topic with `exactly_once_v2`. The application is killed while it counts, and more
 /// is written while it is dead. Each count of each word comes once and in order.
-pub fn words_are_counted_once_across_a_kill(
+pub fn words_are_counted_once_across_kills(
     command: impl Fn() -> Result<Command>,
     client: &mut Client,
     broker: &str,
@@ -69,16 +71,19 @@ pub fn words_are_counted_once_across_a_kill(
     client.create_topic(&lines, 2)?;
     client.create_topic(&counts, 1)?;
     let log = folder.join("streams.log");
-    let application = Application::start(command()?, broker, folder, &log)?;
-    write(client, &lines)?;
-    client.read(&counts, LINES_PER_ROUND, Isolation::Committed).with_context(|| tail(&log))?;
-    write(client, &lines)?;
-    application.kill()?;
-    write(client, &lines)?;
-    let application = Application::start(command()?, broker, folder, &log)?;
-    let rounds = 3 * 2;
-    let total = rounds * LINES_PER_ROUND * WORDS.len();
-    let read = client.read(&counts, total, Isolation::Committed).with_context(|| tail(&log))?;
+    let kills = if std::env::var_os("SLUICE_TEST_FULL").is_some() { 5 } else { 1 };
+    let mut application = Application::start(command()?, broker, folder, &log)?;
+    for kill in 0..kills {
+        write(client, &lines)?;
+        // All that was there before this round, and a little of it.
+        let seen = kill * 3 * WORDS_PER_ROUND + LINES_PER_ROUND;
+        client.read(&counts, seen, Isolation::Committed).with_context(|| tail(&log))?;
+        write(client, &lines)?;
+        application.kill()?;
+        write(client, &lines)?;
+        application = Application::start(command()?, broker, folder, &log)?;
+    }
+    let read = client.read(&counts, kills * 3 * WORDS_PER_ROUND, Isolation::Committed).with_context(|| tail(&log))?;
     drop(application);
     let mut last: BTreeMap<String, u64> = BTreeMap::new();
     for record in read {
@@ -89,7 +94,7 @@ pub fn words_are_counted_once_across_a_kill(
         ensure!(count == *last + 1, "{word}: {count} after {last}");
         *last = count;
     }
-    let each = u64::try_from(rounds * LINES_PER_ROUND)?;
+    let each = u64::try_from(kills * 3 * 2 * LINES_PER_ROUND)?;
     ensure!(last.len() == WORDS.len() && last.values().all(|count| *count == each), "in the end {last:?}");
     Ok(())
 }

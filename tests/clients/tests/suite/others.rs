@@ -53,9 +53,9 @@ pub fn kcat(report: &Report, broker: &str, folder: &Path) {
 
 pub fn streams(report: &Report, broker: &str, folder: &Path) {
     let Some(()) = is_there(report, "Kafka Streams", obtain::java()) else { return };
-    report.test("Kafka Streams: words are counted once across a kill", || {
+    report.test("Kafka Streams: words are counted once across kills", || {
         let mut client = helper("streams-helper", broker, folder)?;
-        streams::words_are_counted_once_across_a_kill(java, &mut client, broker, folder)
+        streams::words_are_counted_once_across_kills(java, &mut client, broker, folder)
     });
 }
 
