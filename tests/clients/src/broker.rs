@@ -54,6 +54,7 @@ impl Broker {
             let address = kafka.bootstrap_servers();
             return Ok(Broker {
                 process: Process::ApacheKafka { _running: kafka },
+                lines: None,
                 address,
                 log,
                 what: "Apache Kafka",

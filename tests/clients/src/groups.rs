@@ -136,7 +136,7 @@ pub fn a_static_member_that_returns_keeps_its_partitions(client: &mut Client) ->
 pub fn a_group_of_several_clients_shares_a_topic(clients: &mut [&mut Client]) -> Result<()> {
     let (topic, group) = ("mixed", "mixed-group");
     let partitions = 2 * clients.len();
-    clients[0].create_topic(&topic, partitions)?;
+    clients[0].create_topic(topic, partitions)?;
     let arguments = json!({"member": "mixed", "group": group, "topic": topic, "strategy": "range"});
     for client in clients.iter_mut() {
         client.call("join", arguments.clone())?;

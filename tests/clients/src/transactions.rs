@@ -28,7 +28,7 @@ pub fn one_of_three_over_two_topics_aborts(client: &mut Client) -> Result<()> {
     let name = client.name().to_owned();
     let topics = [topic_of(&name), format!("{name}-right")];
     for topic in &topics {
-        client.create_topic(&topic, 1)?;
+        client.create_topic(topic, 1)?;
     }
     for (turn, commit) in [(0, true), (1, false), (2, true)] {
         let writes: Vec<Value> = topics.iter().map(|topic| part(topic, &records(&name, turn))).collect();
@@ -72,7 +72,7 @@ pub fn each_input_is_passed_on_once(client: &mut Client) -> Result<()> {
     let name = client.name().to_owned();
     let (input, output, group) = (format!("{name}-input"), format!("{name}-output"), format!("{name}-passer"));
     for topic in [&input, &output] {
-        client.create_topic(&topic, 1)?;
+        client.create_topic(topic, 1)?;
     }
     let inputs: Vec<Record> = (0..PASSED).map(|index| record(&format!("{name} input {index}"), index)).collect();
     let mut written = part(&input, &inputs);
