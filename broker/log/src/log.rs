@@ -135,6 +135,7 @@ impl Log {
             group: Group::default(),
             unsynced_bytes: 0,
             mark_due: false,
+            unbegun: None,
         };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|source| OpenError::Io {
@@ -364,6 +365,7 @@ impl Log {
             let _ = thread.join();
         }
         housekeeping::write_producers(&self.shared);
+        housekeeping::write_listing(&self.shared, &self.shared.files.list());
     }
 
     fn partition(&self, topic: TopicId, partition: i32) -> Result<Arc<Partition>, LogReadError> {

@@ -39,6 +39,8 @@ pub(crate) struct Writer {
     pub unsynced_bytes: u64,
     /// The newest durable mark on disk is older than `durable`.
     pub mark_due: bool,
+    /// A file that could not be begun and is still there.
+    pub unbegun: Option<String>,
 }
 
 /// The file that is being written.
@@ -47,6 +49,8 @@ pub(crate) struct Tail {
     file: Arc<dyn StorageFile>,
     position: u64,
     compacted_bytes: u64,
+    /// Behind the position may stand part of a mark.
+    ragged: bool,
 }
 
 /// What one write and one sync will cover.
@@ -257,6 +261,8 @@ impl Writer {
         fail_points.pass(FailPoints::APPEND_AFTER_WRITE);
         let written = self.group.buffer.len() as u64;
         tail.position += written;
+        // A group is longer than a mark.
+        tail.ragged = false;
         self.written = self.sequence;
         tail.compacted_bytes += self.group.compacted_bytes;
         self.unsynced_bytes += written;
