@@ -10,7 +10,7 @@ use sluice_embedded::{EmbeddedBroker, EmbeddedConfig, Partitions, ProducerIdAndE
 use sluice_group::{CommitOffset, OffsetCommitRequest, Request, Response, Topic, TxnOffsetCommitRequest};
 use sluice_log::sim::SimDisk;
 use sluice_protocol::{RecordBatchBuilder, batches, in_transaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,7 +103,8 @@ async fn seen(broker: &EmbeddedBroker) -> Seen {
 struct Client {
     id: &'static str,
     producer: ProducerIdAndEpoch,
-    in_transaction: bool,
+    /// The step that it began with.
+    transaction: Option<u64>,
     with_offsets: bool,
 }
 
@@ -113,6 +114,15 @@ struct Run {
     clients: Vec<Client>,
     random: Random,
     steps: u64,
+    /// Per partition offset, value and transaction of every record.
+    records: [Vec<(i64, String, Option<u64>)>; 2],
+    committed: BTreeSet<u64>,
+}
+
+/// A state that was seen, and the values of each partition once every open transaction is aborted.
+struct State {
+    seen: Seen,
+    decided: Vec<Vec<String>>,
 }
 
 impl Run {
@@ -126,8 +136,10 @@ impl Run {
             1 => self.append_with_offset(index).await,
             2 => {
                 let id = self.broker.topic_id("orders").expect("there");
-                let appended = self.broker.append(id, index, record(&format!("{number} plain"))).await;
-                appended.expect("handed over").done().await.expect("durable");
+                let value = format!("{number} plain");
+                let appended = self.broker.append(id, index, record(&value)).await;
+                let offset = appended.expect("handed over").done().await.expect("durable").base_offset;
+                self.records[index as usize].push((offset, value, None));
             }
             3 if self.broker.topic_id("more").is_some() => {
                 self.broker.admin().delete_topic("more").await.expect("it is there");
@@ -145,6 +157,21 @@ impl Run {
             }
             _ => self.transaction_step(index).await,
         }
+    }
+
+    async fn state(&self) -> State {
+        let seen = seen(&self.broker).await;
+        let decided = |(records, (start, _)): (&Vec<(i64, String, Option<u64>)>, &(i64, Vec<String>))| {
+            let stays = |one: &&(i64, String, Option<u64>)| {
+                one.0 >= *start && one.2.is_none_or(|transaction| self.committed.contains(&transaction))
+            };
+            records.iter().filter(stays).map(|one| one.1.clone()).collect::<Vec<_>>()
+        };
+        let decided = self.records.iter().zip(&seen.values).map(decided).collect::<Vec<_>>();
+        for ((_, values), decided) in seen.values.iter().zip(&decided) {
+            assert!(decided.starts_with(values), "{values:?} is seen, decided is {decided:?}");
+        }
+        State { seen, decided }
     }
 
     async fn commit_offset(&mut self, index: i32) {
@@ -166,28 +193,30 @@ impl Run {
         let group = GROUPS[self.random.below(2) as usize].to_owned();
         let offset =
             GroupOffset { group, partition: partition(index), offset: self.steps as i64, metadata: String::new() };
-        let records = record(&format!("{} atomic", self.steps));
-        let records =
-            (0..2).map(|partition| PartitionRecords { topic: "orders".into(), partition, records: records.clone() });
-        let append = Append { records: records.collect(), group_offsets: vec![offset] };
-        self.runtime.send(append).await.expect("handed over").await.expect("durable");
+        let value = format!("{} atomic", self.steps);
+        let part = |partition| PartitionRecords { topic: "orders".into(), partition, records: record(&value) };
+        let append = Append { records: vec![part(0), part(1)], group_offsets: vec![offset] };
+        let appended = self.runtime.send(append).await.expect("handed over").await.expect("durable");
+        for (records, offset) in self.records.iter_mut().zip(appended.base_offsets) {
+            records.push((offset, value.clone(), None));
+        }
     }
 
     async fn transaction_step(&mut self, index: i32) {
         let client = &mut self.clients[self.random.below(2) as usize];
         let (id, producer) = (client.id, client.producer);
         let topic = self.broker.topic_id("orders").expect("there");
-        if !client.in_transaction {
+        let Some(transaction) = client.transaction else {
             let partitions = Partitions::from([("orders".to_owned(), [0, 1].into())]);
             self.broker.add_partitions_to_transaction(id, producer, &partitions).await.expect("begun");
-            client.in_transaction = true;
+            client.transaction = Some(self.steps);
             return;
-        }
+        };
         match self.random.below(6) {
             0 => {
                 // A successor: it fences the producer, and its transaction is aborted.
                 client.producer = self.broker.init_transactions(id, 600_000, None).await.expect("it fences");
-                (client.in_transaction, client.with_offsets) = (false, false);
+                (client.transaction, client.with_offsets) = (None, false);
             }
             1 if !client.with_offsets => {
                 self.broker.add_offsets_to_transaction(id, producer).await.expect("open");
@@ -211,59 +240,66 @@ impl Run {
             2 => {
                 let commit = self.random.below(3) > 0;
                 self.broker.end_transaction(id, producer, commit).await.expect("open");
-                (client.in_transaction, client.with_offsets) = (false, false);
+                self.committed.extend(commit.then_some(transaction));
+                (client.transaction, client.with_offsets) = (None, false);
             }
             _ => {
-                let records = in_transaction(&record(&format!("{} of {id}", self.steps)), producer.0, producer.1);
+                let value = format!("{} of {id}", self.steps);
+                let records = in_transaction(&record(&value), producer.0, producer.1);
                 let appended = self.broker.append_in_transaction(None, producer, topic, index, records).await;
-                appended.expect("handed over").done().await.expect("durable");
+                let offset = appended.expect("handed over").done().await.expect("durable").base_offset;
+                self.records[index as usize].push((offset, value, Some(transaction)));
             }
         }
     }
 }
 
-/// What was seen after each step; the disk's trace has a note for each.
-async fn history(disk: &SimDisk, seed: u64, steps: u64) -> Vec<Seen> {
+/// The state after each step; the disk's trace has a note for each.
+async fn history(disk: &SimDisk, seed: u64, steps: u64) -> Vec<State> {
     let broker = open(disk);
     let topic = NewTopic { name: "orders".into(), partitions: 2, config: BTreeMap::new() };
     broker.admin().create_topic(topic).await.expect("it is new");
     let mut clients = Vec::new();
     for id in TRANSACTIONAL_IDS {
         let producer = broker.init_transactions(id, 600_000, None).await.expect("it is new");
-        clients.push(Client { id, producer, in_transaction: false, with_offsets: false });
+        clients.push(Client { id, producer, transaction: None, with_offsets: false });
     }
     let runtime = broker.producer("source").await.expect("it opens");
     disk.note(0);
-    let mut states = vec![seen(&broker).await];
-    let mut run = Run { broker: broker.clone(), runtime, clients, random: Random(seed), steps: 0 };
+    let (random, records, committed) = (Random(seed), Default::default(), BTreeSet::new());
+    let mut run = Run { broker: broker.clone(), runtime, clients, random, steps: 0, records, committed };
+    let mut states = vec![run.state().await];
     for step in 1..=steps {
         run.step().await;
         disk.note(step);
-        states.push(seen(&broker).await);
+        states.push(run.state().await);
     }
     drop(run);
     broker.close();
     states
 }
 
-async fn check(states: &[Seen], acknowledged: usize, crashed: &SimDisk) {
+async fn check(states: &[State], acknowledged: usize, crashed: &SimDisk) {
     let broker = open(crashed);
     let now = seen(&broker).await;
     // One step was on its way at most.
     let candidates = &states[acknowledged..states.len().min(acknowledged + 2)];
-    assert!(candidates.contains(&now), "after {acknowledged} steps: {now:#?} is none of {candidates:#?}");
+    let Some(state) = candidates.iter().find(|state| state.seen == now) else {
+        let candidates: Vec<_> = candidates.iter().map(|state| &state.seen).collect();
+        panic!("after {acknowledged} steps: {now:?} is none of {candidates:?}");
+    };
     // Everyone goes on: successors fence and abort what was open.
     for id in TRANSACTIONAL_IDS {
         broker.init_transactions(id, 600_000, None).await.expect("it fences");
     }
-    let then = seen(&broker).await;
-    assert_eq!((&then.values, &then.offsets), (&now.values, &now.offsets), "an abort changes nothing for readers");
     let id = broker.topic_id("orders").expect("there");
     for index in 0..2 {
         let appended = broker.append(id, index, record("after")).await.expect("handed over").done().await;
         appended.expect("durable");
-        assert_eq!(values(&broker, index).await.1.last().map(String::as_str), Some("after"), "nothing holds it back");
+        let wanted = [&state.decided[index as usize][..], &["after".to_owned()]].concat();
+        assert_eq!(values(&broker, index).await.1, wanted, "nothing holds it back, and nothing that was aborted shows");
     }
+    assert_eq!(seen(&broker).await.offsets, now.offsets, "an abort commits no offsets");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -273,7 +309,7 @@ async fn after_any_crash_the_broker_is_where_one_of_its_requests_left_it_from_th
     let mut total = 0;
     for seed in 1..=seeds {
         let disk = SimDisk::new();
-        let seen = history(&disk, u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15), steps).await;
+        let states_seen = history(&disk, u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15), steps).await;
         let opened = (0..=disk.events()).find(|at| !disk.notes_before(*at).is_empty()).expect("it was noted");
         for number in 0..states {
             let at = opened + number * (disk.events() - opened) / states.max(2).saturating_sub(1);
@@ -281,7 +317,7 @@ async fn after_any_crash_the_broker_is_where_one_of_its_requests_left_it_from_th
             let acknowledged = disk.notes_before(at).last().copied().unwrap_or(0) as usize;
             let mut random = Random((number as u64 + 1).wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
             let odds = random.below(9);
-            check(&seen, acknowledged, &disk.after_crash(at, || random.below(8) >= odds)).await;
+            check(&states_seen, acknowledged, &disk.after_crash(at, || random.below(8) >= odds)).await;
         }
         total += states;
     }

@@ -4,20 +4,22 @@ use crate::block::{Block, COVER_COMPACTED, HEADER_BYTES, Kind};
 use crate::config::Durability;
 use crate::files::{FileInfo, FileTable};
 use crate::index::{Chunk, Damage, PartitionState, Run};
-use crate::listing::{self, LISTING_NAME, LISTING_TEMPORARY_NAME, LostFile};
-use crate::producers::{SNAPSHOT_NAME, SNAPSHOT_TEMPORARY_NAME, Snapshot};
+use crate::listing::{self, LostFile};
+use crate::producers::Snapshot;
 use crate::recovery::{self, RecoveryReport, Scan};
 use crate::sidecar::{Cover, IndexedChunk, Sidecar, sidecar_name};
 use crate::storage::{Storage, StorageFile};
 use crate::topics::{METADATA_COPIES, METADATA_TOPIC, MetadataRecord, Partition, Topic, TopicInfo, TopicTable};
-use crate::wal::{FileHeader, FileKind, parse_file_name, parse_number};
+use crate::wal::{FileHeader, FileKind};
 use crate::writer::UNSYNCED_BYTES_MAX;
 use crate::{OpenError, TopicId, read};
+use present::Present;
 use sluice_protocol::{BATCH_OVERHEAD_BYTES, RecordBatchRef, batches};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+mod present;
 mod replay;
 
 /// A record takes at least this much of a file.
@@ -49,7 +51,7 @@ struct Assembly {
 
 /// Reads every file, cuts a torn tail, and puts the index together.
 pub(crate) fn open(storage: &Arc<dyn Storage>, files: &FileTable, now_ms: i64) -> Result<Opened, OpenError> {
-    let Present { files: present, indexes, mut doomed } = list(storage)?;
+    let Present { files: present, indexes, mut doomed } = present::list(storage)?;
     let listing = listing::read(storage);
     // An index without its file: a crash came between their removals.
     let orphans = indexes.into_iter().filter(|number| !present.contains_key(number) && !listing.contains_key(number));
@@ -112,34 +114,6 @@ fn scan_info(number: u64, kind: FileKind, scan: &Scan) -> FileInfo {
         ends_with_mark: scan.ends_with_mark,
         indexed: false,
     }
-}
-
-/// What lies in the log directory.
-struct Present {
-    files: BTreeMap<u64, FileKind>,
-    indexes: Vec<u64>,
-    /// Left over from a crash; removed once nothing else stands in the way of opening.
-    doomed: Vec<String>,
-}
-
-fn list(storage: &Arc<dyn Storage>) -> Result<Present, OpenError> {
-    let failed = |source| OpenError::Io { action: "list", name: "the log directory".into(), source };
-    let mut present = Present { files: BTreeMap::new(), indexes: Vec::new(), doomed: Vec::new() };
-    for name in storage.list().map_err(failed)? {
-        let number_of = |extension: &str| parse_number(name.strip_suffix(extension)?);
-        if let Some((number, kind)) = parse_file_name(&name) {
-            if present.files.insert(number, kind).is_some() {
-                return Err(OpenError::Foreign { name });
-            }
-        } else if number_of(".tmp").is_some() || [SNAPSHOT_TEMPORARY_NAME, LISTING_TEMPORARY_NAME].contains(&&*name) {
-            present.doomed.push(name);
-        } else if let Some(number) = number_of(".index") {
-            present.indexes.push(number);
-        } else if ![SNAPSHOT_NAME, LISTING_NAME].contains(&&*name) {
-            return Err(OpenError::Foreign { name });
-        }
-    }
-    Ok(present)
 }
 
 /// One file of the log, and what is known of it before it is read.

@@ -101,12 +101,13 @@ impl Partition {
         let stable = self.stable().unwrap_or(i64::MAX);
         let mut aborted: BTreeSet<i64> = BTreeSet::new();
         let mut seen = Vec::new();
-        // Backwards: a marker stands behind what it decides.
-        for item in self.items.iter().rev().filter(|item| item.offset < stable) {
+        // Backwards: a marker stands behind what it decides, also where another transaction is open before it.
+        for item in self.items.iter().rev() {
             match item.marker {
                 Some(true) => drop(aborted.remove(&item.producer)),
                 Some(false) => drop(aborted.insert(item.producer)),
                 None if item.transactional && aborted.contains(&item.producer) => {}
+                None if item.offset >= stable => {}
                 None => seen.push(item),
             }
         }
