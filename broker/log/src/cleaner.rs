@@ -37,30 +37,28 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Jobs of which each stands for no more offsets than a block can say. A chunk that stands for more stays as it is.
+    /// Jobs of which each stands for no more offsets than a block can say. Nothing is done from a chunk on that stands for
+    /// more by itself, as no client can write one.
     pub(crate) fn split(self) -> Vec<Self> {
-        let Self { partition, chunks, latest, .. } = self;
-        let mut jobs: Vec<Self> = Vec::new();
+        let Self { partition, chunks, latest, from_first } = self;
         let fits = |first: &Chunk, last: &Chunk| last.end_offset - first.base_offset <= i64::from(u32::MAX);
-        let mut contiguous = false;
-        for (number, chunk) in chunks.into_iter().enumerate() {
+        let mut jobs: Vec<Self> = Vec::new();
+        for chunk in chunks {
             if !fits(&chunk, &chunk) {
-                contiguous = false;
-                continue;
+                break;
             }
             match jobs.last_mut() {
-                Some(job) if contiguous && fits(&job.chunks[0], &chunk) => job.chunks.push(chunk),
+                Some(job) if fits(&job.chunks[0], &chunk) => job.chunks.push(chunk),
                 _ => {
                     let (partition, latest) = (partition.clone(), latest.clone());
                     jobs.push(Self {
                         partition,
                         chunks: vec![chunk],
                         latest,
-                        from_first: self.from_first && number == 0,
+                        from_first: from_first && jobs.is_empty(),
                     });
                 }
             }
-            contiguous = true;
         }
         jobs
     }
