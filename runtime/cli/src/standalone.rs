@@ -10,14 +10,14 @@ use sluice_client::Broker;
 use sluice_connect_api::PluginRegistry;
 use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
 use sluice_herder::{Herder, HerderContext};
-use sluice_log::OpenError;
+use sluice_log::{FailPoints, OpenError};
 use sluice_plugin_host::{GuestLimits, HostConfig, PluginFolder, PluginHost};
 use sluice_rest::{RestConfig, RestContext, router};
 use sluice_storage::{
     ConfigBackingStore, OFFSET_TOPIC, OffsetBackingStore, PLAN_TOPIC, Secrets, StatusBackingStore, TopicLog,
     TopicLogConfig,
 };
-use sluice_telemetry::MetricsHandle;
+use sluice_telemetry::{MetricsHandle, fail_point};
 use sluice_worker::{SystemClock, Worker, WorkerContext};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -90,7 +90,11 @@ fn commit() -> String {
 }
 
 async fn open_broker(config: &HubConfig) -> Result<Arc<EmbeddedBroker>, Exit> {
-    let embedded = EmbeddedConfig { durability: config.durability, ..EmbeddedConfig::new(&config.data_dir) };
+    let embedded = EmbeddedConfig {
+        durability: config.durability,
+        fail_points: FailPoints::new(fail_point::hit),
+        ..EmbeddedConfig::new(&config.data_dir)
+    };
     let opened = tokio::task::spawn_blocking(|| EmbeddedBroker::open(embedded)).await;
     match opened.map_err(|error| Exit::failed(&error))? {
         Ok(broker) => Ok(broker),
@@ -140,4 +144,16 @@ async fn watch_folders(config: &HubConfig, host: &Arc<PluginHost>, plugins: &Arc
         watchers.spawn(folder.watch());
     }
     watchers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fail_point_of_the_log_can_be_armed() {
+        for point in FailPoints::ALL {
+            assert!(fail_point::NAMES.contains(&point), "{point} is unknown to SLUICE_FAIL_POINT");
+        }
+    }
 }
