@@ -125,8 +125,11 @@ impl EmbeddedBroker {
         let room = self.inner.room_for(records.len()).await?;
         let (records, log_append_time_ms) = self.inner.stamp(topic, records);
         let (answer, answered) = oneshot::channel();
+        let timed = self.inner.timed_append();
+        self.inner.traffic.arrived(topic, partition, records.len());
         let done = Box::new(move |outcome| {
             drop(room);
+            timed();
             // Nobody may be waiting any more: the append stands all the same.
             let _ = answer.send(outcome);
         });
@@ -140,7 +143,23 @@ impl EmbeddedBroker {
     /// # Errors
     /// [`LogReadError`].
     pub fn read(&self, topic: TopicId, partition: i32, offset: i64, bytes_max: usize) -> Result<LogRead, LogReadError> {
-        off_the_worker(|| self.inner.log.read(topic, partition, offset, bytes_max))
+        let read = off_the_worker(|| self.inner.log.read(topic, partition, offset, bytes_max))?;
+        self.inner.traffic.left(topic, partition, read.records.len());
+        Ok(read)
+    }
+
+    /// As [`Self::read`], outside of any runtime.
+    ///
+    /// # Errors
+    /// [`LogReadError`].
+    pub fn read_now(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        offset: i64,
+        bytes_max: usize,
+    ) -> Result<LogRead, LogReadError> {
+        self.inner.log.read(topic, partition, offset, bytes_max)
     }
 
     /// As [`Self::read`], up to the last stable offset, with what of it was aborted.
@@ -154,7 +173,9 @@ impl EmbeddedBroker {
         offset: i64,
         bytes_max: usize,
     ) -> Result<CommittedRead, LogReadError> {
-        off_the_worker(|| self.inner.log.read_committed(topic, partition, offset, bytes_max))
+        let read = off_the_worker(|| self.inner.log.read_committed(topic, partition, offset, bytes_max))?;
+        self.inner.traffic.left(topic, partition, read.read.records.len());
+        Ok(read)
     }
 
     /// One past the last record that no open transaction can take back.
