@@ -4,15 +4,10 @@ use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode as Code;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ClientLog {
-    said: Arc<Mutex<Option<String>>>,
-    all_down: Arc<AtomicBool>,
-}
+pub(crate) struct ClientLog(Arc<Mutex<Option<String>>>);
 
 impl ClientLog {
     /// `reason`, and why, when librdkafka said so: a time-out alone tells nobody that a port was closed.
@@ -25,12 +20,7 @@ impl ClientLog {
 
     /// The last complaint.
     pub(crate) fn said(&self) -> Option<String> {
-        self.said.lock().clone()
-    }
-
-    /// Whether every broker was seen to be down at one time.
-    pub(crate) fn all_down(&self) -> bool {
-        self.all_down.load(Ordering::Relaxed)
+        self.0.lock().clone()
     }
 }
 
@@ -38,7 +28,7 @@ impl ClientLog {
     /// That all brokers are down says less than why the last one is.
     fn remember(&self, message: &str) {
         if !message.contains("brokers are down") {
-            *self.said.lock() = Some(message.to_owned());
+            *self.0.lock() = Some(message.to_owned());
         }
     }
 }
@@ -58,9 +48,6 @@ impl ClientContext for ClientLog {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", %error, "{reason}");
-        if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
-            self.all_down.store(true, Ordering::Relaxed);
-        }
         self.remember(reason);
     }
 }

@@ -166,9 +166,10 @@ fn a_hub_goes_on_without_kafkas_port_when_nobody_named_it_and_says_so() {
     let mut command = sluice();
     command.args(["start", "--rest-listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let said = BufReader::new(child.stderr.take().unwrap()).lines();
+    // Kept open: the hub goes on writing.
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     let hub = Broker { child, line: String::new() };
-    let warning = said.map(Result::unwrap).find(|line| line.contains("127.0.0.1:9092")).unwrap();
+    let warning = said.by_ref().map(Result::unwrap).find(|line| line.contains("127.0.0.1:9092")).unwrap();
     assert!(warning.contains("in use") && warning.contains("--kafka-listen off"), "{warning}");
     assert_eq!(hub.end(Signal::TERM), Some(0));
 }

@@ -26,8 +26,10 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// One look whether a broker answers; when all were seen to be down, no more are taken.
+/// One look whether a broker answers.
 const LOOK: Duration = Duration::from_millis(500);
+/// After this time a connection that was refused, or a name that is not known, is the answer.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Which cluster, and librdkafka's settings for its clients (`security.protocol`, `sasl.username`, …).
 #[derive(Debug, Clone)]
@@ -81,13 +83,15 @@ impl Cluster {
     }
 
     fn until_it_answers(&self) -> Result<(), ToolError> {
-        let deadline = Instant::now() + self.timeout();
+        let begin = Instant::now();
         loop {
             if self.client().fetch_cluster_id(LOOK).is_some() {
                 return Ok(());
             }
-            if self.log.all_down() || Instant::now() >= deadline {
-                let reason = self.log.said().unwrap_or_else(|| format!("no answer within {:?}", self.timeout()));
+            let said = self.log.said();
+            let patience = if said.is_some() { PATIENCE.min(self.timeout()) } else { self.timeout() };
+            if begin.elapsed() >= patience {
+                let reason = said.unwrap_or_else(|| format!("no answer within {:?}", self.timeout()));
                 let bootstrap_servers = self.config.bootstrap_servers.clone();
                 return Err(ToolError::Unreachable { bootstrap_servers, reason });
             }

@@ -3,6 +3,7 @@
 use super::{Cluster, ToolError};
 use crate::error::Failure;
 use crate::log::ClientLog;
+use crate::native::topics as native;
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 /// How long to wait for room when librdkafka's queue is full.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
+/// librdkafka's own `batch.size`.
+const BATCH_BYTES: u64 = 1_000_000;
 
 #[derive(Debug, Clone)]
 pub struct ProduceOptions {
@@ -92,6 +95,12 @@ impl Context {
     }
 }
 
+/// What the topic takes in one batch; `None` while it is not there.
+fn batch_bytes_max(cluster: &Cluster, topic: &str) -> Option<u64> {
+    let settings = native::topic_settings(cluster.client(), topic, cluster.timeout()).ok()?;
+    settings.into_iter().find(|setting| setting.name == "max.message.bytes")?.value?.parse().ok()
+}
+
 impl RecordProducer {
     /// # Errors
     /// [`ToolError::Config`], [`ToolError::UnknownPartition`].
@@ -109,8 +118,10 @@ impl RecordProducer {
         config.set("enable.idempotence", if options.acks == -1 { "true" } else { "false" });
         config.set("message.timeout.ms", options.delivery_timeout.as_millis().max(1).to_string());
         config.set("partitioner", "murmur2_random");
-        // The topic's own limit decides.
+        // The topic's own limit decides, and about single records: a batch that is too large would take small ones along.
         config.set("message.max.bytes", "1000000000").set("queue.buffering.max.kbytes", "65536");
+        let batch_bytes = batch_bytes_max(cluster, &options.topic).unwrap_or(BATCH_BYTES).clamp(1, BATCH_BYTES);
+        config.set("batch.size", batch_bytes.to_string());
         let (answers, received) = channel();
         let context = Context { log: cluster.log.clone(), answers };
         let producer = ThreadedProducer::from_config_and_context(&config, context);

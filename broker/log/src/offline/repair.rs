@@ -7,7 +7,7 @@ use crate::producers::{SNAPSHOT_NAME, decode_snapshot};
 use crate::recovery::RecoveryReport;
 use crate::sidecar::sidecar_name;
 use crate::storage::{DirStorage, Storage, StorageFile};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -70,8 +70,8 @@ pub fn repair(log_dir: &Path, copies: &Path) -> Result<RepairPlan, OpenError> {
     let storage: Arc<dyn Storage> = Arc::new(DirStorage::open(log_dir).map_err(io_error("open", &shown))?);
     let plan = plan_repair(&storage)?;
     let present = storage.list().map_err(io_error("list", &shown))?;
-    let changed = plan.changes.keys().chain(&plan.set_aside).filter(|name| present.contains(name));
-    copy(&*storage, changed, copies)?;
+    let changed: BTreeSet<&String> = plan.changes.keys().chain(&plan.set_aside).collect();
+    copy(&*storage, changed.into_iter().filter(|name| present.contains(name)), copies)?;
     for name in &plan.set_aside {
         storage.remove(name).map_err(io_error("put aside", name))?;
     }

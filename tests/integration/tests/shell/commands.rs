@@ -258,7 +258,7 @@ fn without_a_broker_a_command_says_so_at_once_and_how_to_start_one() {
     let ran = support::sluice(&["topic", "list", "--bootstrap-server", &address]);
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(ran.stderr.contains(&address) && ran.stderr.contains("sluice broker start"), "{}", ran.stderr);
-    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
 }
 
 #[test]

@@ -51,7 +51,8 @@ fn a_brokers_metrics_say_what_was_written_read_and_committed() {
     assert_eq!(value(&text, "sluice_log_durability{durability=\"fsync\"}"), 1.0);
     assert!(value(&text, "sluice_log_fsync_seconds_count") >= 2.0);
     assert!(value(&text, "sluice_log_append_seconds_count") >= 1.0);
-    assert_eq!(value(&text, "sluice_log_write_behind_bytes"), 0.0);
+    // At most the mark that is written when nothing is to be done.
+    assert!(value(&text, "sluice_log_write_behind_bytes") <= 104.0);
     assert_eq!(value(&text, "sluice_log_healthy"), 1.0);
 
     // A topic that is gone takes its series along.

@@ -77,10 +77,6 @@ impl Broker {
         Self { child, address, url, _stdout: stdout, scratch }
     }
 
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
     /// Of REST; empty for a broker alone.
     pub fn url(&self) -> &str {
         &self.url
