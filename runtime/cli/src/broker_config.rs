@@ -394,4 +394,20 @@ mod tests {
         assert_eq!(both[1].advertised, Some(endpoint("b:2")));
         assert!(listeners(&[], &[]).unwrap().is_none());
     }
+
+    #[test]
+    fn a_hub_takes_the_same_keys_behind_a_prefix() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker.properties");
+        let load = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let options = crate::args::StartOptions { config: Some(path.clone()), ..Default::default() };
+            crate::HubConfig::load(&options)
+        };
+        let config = load("broker.num.partitions=3\nbroker.listeners=PLAINTEXT://127.0.0.1:19092\n").unwrap();
+        assert_eq!(config.broker.server.num_partitions, 3);
+        assert_eq!(config.broker.listeners.unwrap()[0].bind.port, 19092);
+        let error = load("broker.colour=red\nbroker.log.dirs=/x\n").unwrap_err().to_string();
+        assert!(error.contains("broker.colour is no key") && error.contains("use data.dir"), "{error}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::args::{DumpOptions, LogArguments, LogCommand, Output};
 use crate::exit::{Exit, chain};
+use crate::output::say;
 use crate::worker_config::home;
 use chrono::DateTime;
 use serde_json::{Value, json};
@@ -54,15 +55,15 @@ fn show_verify(storage: &Arc<dyn Storage>, output: Output) -> Result<(), Exit> {
     let mut report = verify(storage).map_err(refused)?;
     report.problems.extend(internal_topics(storage));
     if output == Output::Json {
-        println!("{:#}", report_json(&report));
+        say(&format!("{:#}", report_json(&report)));
     } else {
         for problem in &report.problems {
-            println!("{}", problem_text(problem));
+            say(&problem_text(problem));
         }
         let VerifyReport { files, bytes, blocks, batches, topics, .. } = &report;
-        println!("{topics} topics in {files} files: {bytes} bytes, {blocks} blocks, {batches} batches were read");
+        say(&format!("{topics} topics in {files} files: {bytes} bytes, {blocks} blocks, {batches} batches were read"));
         if report.problems.is_empty() {
-            println!("everything is as it was written");
+            say("everything is as it was written");
         }
     }
     if report.is_damaged() {
@@ -182,22 +183,22 @@ fn show_plan(plan: &RepairPlan, copies: Option<&Path>, output: Output) {
     if output == Output::Json {
         let lines: serde_json::Map<String, Value> = lines.into_iter().map(|(name, what)| (name, json!(what))).collect();
         let copies = copies.map(|path| path.display().to_string());
-        println!("{:#}", json!({ "files": lines, "torn": torn, "damaged": damaged, "copies": copies }));
+        say(&format!("{:#}", json!({ "files": lines, "torn": torn, "damaged": damaged, "copies": copies })));
         return;
     }
     for place in &torn {
-        println!("torn: {place}: was never known durable and is cut off");
+        say(&format!("torn: {place}: was never known durable and is cut off"));
     }
     for place in &damaged {
-        println!("damage: {place}: stays, fenced; reading its offsets answers an error, all others are served");
+        say(&format!("damage: {place}: stays, fenced; reading its offsets answers an error, all others are served"));
     }
     for (name, what) in &lines {
-        println!("{name}: {what}");
+        say(&format!("{name}: {what}"));
     }
     match copies {
-        Some(copies) => println!("done; what was before is in {}", copies.display()),
-        None if lines.is_empty() => println!("a start would change nothing"),
-        None => println!("nothing was changed; --execute does it and keeps copies"),
+        Some(copies) => say(&format!("done; what was before is in {}", copies.display())),
+        None if lines.is_empty() => say("a start would change nothing"),
+        None => say("nothing was changed; --execute does it and keeps copies"),
     }
 }
 

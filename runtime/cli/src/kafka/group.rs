@@ -4,7 +4,7 @@ use super::time::{parse_duration, parse_time};
 use super::{connect, exit, topics_and_partitions};
 use crate::args::{GroupArguments, GroupCommand, Output, ResetOffsets, ResetTarget};
 use crate::exit::Exit;
-use crate::output::{items, print, table, text};
+use crate::output::{items, print, say, table, text};
 use chrono::Utc;
 use serde_json::{Value, json};
 use sluice_client::TopicPartition;
@@ -30,13 +30,13 @@ pub fn run(arguments: GroupArguments, output: Output) -> Result<(), Exit> {
         }
         GroupCommand::Delete { group } => {
             cluster.delete_group(&group).map_err(exit)?;
-            println!("{group} deleted");
+            say(&format!("{group} deleted"));
             Ok(())
         }
         GroupCommand::DeleteOffsets { group, topic } => {
             for (topic, partitions) in topics_and_partitions(&topic)? {
                 let count = cluster.delete_group_offsets(&group, &topic, &partitions).map_err(exit)?;
-                println!("{group} has forgotten {count} offsets of {topic}");
+                say(&format!("{group} has forgotten {count} offsets of {topic}"));
             }
             Ok(())
         }
@@ -91,13 +91,13 @@ fn describe(details: &GroupDetails, members: bool, output: Output) {
         "members": details.members.iter().map(member).collect::<Vec<_>>(),
     });
     if output == Output::Table {
-        println!(
+        say(&format!(
             "{} is {}, {} members, coordinator {}",
             details.group,
             details.state,
             details.members.len(),
             details.coordinator
-        );
+        ));
     }
     print(output, &json, |json| if members { member_table(json) } else { offset_table(json) });
 }

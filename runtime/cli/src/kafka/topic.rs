@@ -3,7 +3,7 @@
 use super::{connect, exit, pairs};
 use crate::args::{Bootstrap, Output, TopicCommand};
 use crate::exit::Exit;
-use crate::output::{items, print, table, text};
+use crate::output::{items, print, say, table, text};
 use serde_json::{Value, json};
 use sluice_client_kafka::tools::{Cluster, ToolError, TopicDetails};
 use std::collections::BTreeMap;
@@ -20,8 +20,8 @@ pub fn run(command: TopicCommand, bootstrap: &Bootstrap, output: Output) -> Resu
         TopicCommand::Create { name, partitions, replication_factor, settings, if_not_exists } => {
             let settings = pairs(&settings, "a topic setting")?;
             match cluster.create_topic(&name, partitions, replication_factor, &settings) {
-                Ok(()) => println!("{name} created"),
-                Err(ToolError::TopicExists { .. }) if if_not_exists => println!("{name} exists already"),
+                Ok(()) => say(&format!("{name} created")),
+                Err(ToolError::TopicExists { .. }) if if_not_exists => say(&format!("{name} exists already")),
                 Err(error) => return Err(exit(error)),
             }
             Ok(())
@@ -30,20 +30,20 @@ pub fn run(command: TopicCommand, bootstrap: &Bootstrap, output: Output) -> Resu
             let set = pairs(&settings, "a topic setting")?.into_iter().map(|(key, value)| (key, Some(value)));
             let changes: BTreeMap<_, _> = set.chain(removed.into_iter().map(|key| (key, None))).collect();
             cluster.alter_topic(&name, &changes).map_err(exit)?;
-            println!("{name} altered");
+            say(&format!("{name} altered"));
             Ok(())
         }
         TopicCommand::Delete { name, if_exists } => {
             match cluster.delete_topic(&name) {
-                Ok(()) => println!("{name} deleted"),
-                Err(ToolError::UnknownTopic { .. }) if if_exists => println!("{name} is not there"),
+                Ok(()) => say(&format!("{name} deleted")),
+                Err(ToolError::UnknownTopic { .. }) if if_exists => say(&format!("{name} is not there")),
                 Err(error) => return Err(exit(error)),
             }
             Ok(())
         }
         TopicCommand::AddPartitions { name, partitions } => {
             cluster.create_partitions(&name, partitions).map_err(exit)?;
-            println!("{name} has {partitions} partitions");
+            say(&format!("{name} has {partitions} partitions"));
             Ok(())
         }
         TopicCommand::DeleteRecords { name, partition, before } => {
@@ -120,7 +120,7 @@ fn describe(details: &TopicDetails, all: bool, output: Output) {
     });
     if output == Output::Table {
         for (key, value) in json["config"].as_object().into_iter().flatten() {
-            println!("{key}={}", value.as_str().unwrap_or("(secret)"));
+            say(&format!("{key}={}", value.as_str().unwrap_or("(secret)")));
         }
     }
 }

@@ -290,3 +290,20 @@ fn completions_of_every_shell_know_the_commands() {
         }
     }
 }
+
+#[test]
+fn what_the_brokers_config_says_of_topics_holds_for_those_that_come() {
+    let overrides = ["message.max.bytes=5000", "log.retention.hours=1", "num.partitions=4"];
+    let arguments: Vec<&str> = overrides.iter().flat_map(|it| ["--override", *it]).collect();
+    let broker = Broker::start_with(&arguments);
+    broker.ok(&["topic", "create", "asked-for", "-c", "retention.ms=-1"]);
+    assert_eq!(broker.run_with(&["produce", "on-demand"], "x\n").code, 0);
+    for (topic, retention) in [("asked-for", "-1"), ("on-demand", "3600000")] {
+        let described = broker.json(&["topic", "describe", topic]);
+        assert_eq!(described["partitions"], 4, "{topic}");
+        assert_eq!(described["config"], json!({ "max.message.bytes": "5000", "retention.ms": retention }), "{topic}");
+    }
+    let off = Broker::start_with(&["--override", "auto.create.topics.enable=false"]);
+    let refused = off.run_with(&["produce", "on-demand", "--timeout-ms", "1500"], "x\n");
+    assert!(refused.code == 1 && refused.stderr.contains("line 1 was not written"), "{}", refused.stderr);
+}
