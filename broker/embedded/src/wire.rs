@@ -5,7 +5,9 @@ use crate::groups::GroupAnswer;
 use crate::waiters::Waiting;
 use crate::{EmbeddedBroker, Inner};
 use bytes::Bytes;
-use sluice_log::{CommittedRead, Done, LogAppendError, LogPart, LogRead, LogReadError, TopicFacts, TopicId, TopicInfo};
+use sluice_log::{
+    Done, Durability, LogAppendError, LogPart, LogRead, LogReadError, PiecesRead, TopicFacts, TopicId, TopicInfo,
+};
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::runtime::RuntimeFlavor;
@@ -55,6 +57,12 @@ impl News {
 }
 
 impl EmbeddedBroker {
+    /// Of topics that have none of their own.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.inner.log.durability()
+    }
+
     #[must_use]
     pub fn topic_id(&self, name: &str) -> Option<TopicId> {
         self.inner.log.topic_id(name)
@@ -138,17 +146,29 @@ impl EmbeddedBroker {
         Ok((LogPart { topic, partition, records }, done, pending))
     }
 
-    /// Reads whole batches without waiting for more. The disk may have to be waited for.
+    /// Reads whole batches without waiting for more, in place where that is possible. The disk may have to be waited for.
+    /// `committed`: up to the last stable offset, with what of it was aborted.
     ///
     /// # Errors
     /// [`LogReadError`].
-    pub fn read(&self, topic: TopicId, partition: i32, offset: i64, bytes_max: usize) -> Result<LogRead, LogReadError> {
-        let read = off_the_worker(|| self.inner.log.read(topic, partition, offset, bytes_max))?;
-        self.inner.traffic.left(topic, partition, read.records.len());
+    pub fn read(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        offset: i64,
+        bytes_max: usize,
+        committed: bool,
+    ) -> Result<PiecesRead, LogReadError> {
+        let log = &self.inner.log;
+        let read = match log.read_in_place(topic, partition, offset, bytes_max, committed)? {
+            Some(read) => read,
+            None => off_the_worker(|| log.read_copied(topic, partition, offset, bytes_max, committed))?,
+        };
+        self.inner.traffic.left(topic, partition, read.size_bytes);
         Ok(read)
     }
 
-    /// As [`Self::read`], outside of any runtime.
+    /// As [`Self::read`], copied, and outside of any runtime.
     ///
     /// # Errors
     /// [`LogReadError`].
@@ -160,22 +180,6 @@ impl EmbeddedBroker {
         bytes_max: usize,
     ) -> Result<LogRead, LogReadError> {
         self.inner.log.read(topic, partition, offset, bytes_max)
-    }
-
-    /// As [`Self::read`], up to the last stable offset, with what of it was aborted.
-    ///
-    /// # Errors
-    /// [`LogReadError`].
-    pub fn read_committed(
-        &self,
-        topic: TopicId,
-        partition: i32,
-        offset: i64,
-        bytes_max: usize,
-    ) -> Result<CommittedRead, LogReadError> {
-        let read = off_the_worker(|| self.inner.log.read_committed(topic, partition, offset, bytes_max))?;
-        self.inner.traffic.left(topic, partition, read.read.records.len());
-        Ok(read)
     }
 
     /// One past the last record that no open transaction can take back.

@@ -42,6 +42,7 @@ mod error;
 mod fail;
 mod files;
 mod housekeeping;
+mod in_place;
 mod index;
 mod latency;
 mod log;
@@ -66,6 +67,7 @@ pub use config::{
 pub use datadir::DataDir;
 pub use error::{LogAppendError, LogReadError, OpenError, TopicError};
 pub use fail::{Clock, FailPoints, SystemClock};
+pub use in_place::{FileRange, Piece, PiecesRead};
 pub use index::Damage;
 pub use latency::{Histogram, HistogramSnapshot};
 pub use log::{Log, LogPart, LogParts, Observer, PartitionInfo, TopicFacts};

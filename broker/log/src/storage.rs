@@ -1,8 +1,11 @@
 //! The disk, passed in: one flat directory of files.
 
 use crate::latency::Histogram;
+use rustix::fs::sendfile;
+use rustix::io::{ReadWriteFlags, preadv2};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +36,18 @@ pub trait StorageFile: Send + Sync {
     fn truncate(&self, size: u64) -> io::Result<()>;
     /// Makes content and size durable (fdatasync).
     fn sync(&self) -> io::Result<()>;
+
+    /// Fills the buffer when that needs no wait for the disk. `false`: it does, or nobody can tell.
+    fn read_resident(&self, buffer: &mut [u8], position: u64) -> bool {
+        let _ = (buffer, position);
+        false
+    }
+
+    /// Sends bytes to a socket that does not block, without copying them; returns how many it took.
+    fn send(&self, socket: BorrowedFd<'_>, position: u64, size_bytes: usize) -> io::Result<usize> {
+        let _ = (socket, position, size_bytes);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// What the disk took for it, of one directory.
@@ -167,5 +182,15 @@ impl StorageFile for RealFile {
         self.metrics.timed(&self.metrics.sync, || self.file.sync_data())?;
         self.synced();
         Ok(())
+    }
+
+    fn read_resident(&self, buffer: &mut [u8], position: u64) -> bool {
+        let size = buffer.len();
+        let read = preadv2(&self.file, &mut [IoSliceMut::new(buffer)], position, ReadWriteFlags::NOWAIT);
+        read.is_ok_and(|read| read == size)
+    }
+
+    fn send(&self, socket: BorrowedFd<'_>, mut position: u64, size_bytes: usize) -> io::Result<usize> {
+        Ok(sendfile(socket, &self.file, Some(&mut position), size_bytes)?)
     }
 }

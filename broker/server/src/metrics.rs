@@ -187,6 +187,13 @@ fn log(text: &mut Text, broker: &EmbeddedBroker) {
     let name = "sluice_log_durability";
     text.head(name, "gauge", "What an acknowledgement means: fsync, on the disk; os, in the page cache");
     text.line(name, &[("durability", durability)], 1);
+    let name = "sluice_log_topic_durability";
+    text.head(name, "gauge", "The same, of topics with a setting of their own");
+    for topic in broker.topics().iter().take(SERIES_MAX) {
+        if let Some(durability) = topic.config.get("durability") {
+            text.line(name, &[("topic", &*topic.name), ("durability", durability.as_str())], 1);
+        }
+    }
     let is_healthy = u64::from(broker.failure().is_none());
     text.one("sluice_log_healthy", "gauge", "1 while the log takes records", is_healthy);
     text.one("sluice_log_size_bytes", "gauge", "Bytes of all log files", broker.size_bytes());

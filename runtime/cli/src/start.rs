@@ -69,13 +69,8 @@ async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConn
     say_what_is_ignored(&config);
     let metrics = sluice_telemetry::init_metrics().map_err(|error| Exit::Failed { message: error.to_string() })?;
     let hub = Standalone::start(&config, native, metrics).await?;
-    let stop = CancellationToken::new();
-    let stopped = stop.clone().cancelled_owned();
-    let mut rest = tokio::spawn(sluice_rest::serve(listener, hub.router.clone(), stopped));
-    tracing::info!(rest = %format!("http://{address}"), data = %config.data_dir.display(), "hub started");
-    println!("sluice {} serves http://{address} from {}", env!("CARGO_PKG_VERSION"), config.data_dir.display());
-    let kafka = serve_kafka(&config, options, &hub.broker).await;
-    let kafka = match kafka {
+    // Before REST answers: who waits for that finds everything there.
+    let kafka = match serve_kafka(&config, options, &hub.broker).await {
         Ok(kafka) => kafka,
         Err(error) => {
             hub.herder.shutdown().await;
@@ -85,6 +80,11 @@ async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConn
     if let Some(kafka) = &kafka {
         let _ = hub.kafka_metrics.set(Box::new(kafka.metrics()));
     }
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    let mut rest = tokio::spawn(sluice_rest::serve(listener, hub.router.clone(), stopped));
+    tracing::info!(rest = %format!("http://{address}"), data = %config.data_dir.display(), "hub started");
+    println!("sluice {} serves http://{address} from {}", env!("CARGO_PKG_VERSION"), config.data_dir.display());
     deploy(&hub.herder, connectors).await;
 
     let ended = tokio::select! {

@@ -55,6 +55,9 @@ fn a_brokers_metrics_say_what_was_written_read_and_committed() {
     assert!(value(&text, "sluice_log_write_behind_bytes") <= 104.0);
     assert_eq!(value(&text, "sluice_log_healthy"), 1.0);
 
+    broker.ok(&["topic", "create", "fast", "-c", "durability=os"]);
+    let series = "sluice_log_topic_durability{topic=\"fast\",durability=\"os\"}";
+    assert_eq!(value(&scrape(&metrics), series), 1.0);
     // A topic that is gone takes its series along.
     broker.ok(&["topic", "delete", "orders"]);
     assert!(!scrape(&metrics).contains("topic=\"orders\""));

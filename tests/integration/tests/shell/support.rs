@@ -46,7 +46,7 @@ impl Broker {
         command.args(["broker", "start", "--kafka-listen", "127.0.0.1:0", "--data-dir"]).arg(data);
         // Members of a test's groups come one by one.
         command.args(["--override", "group.initial.rebalance.delay.ms=0"]).args(arguments);
-        Self::spawn(command, scratch)
+        Self::spawn(command, scratch, false)
     }
 
     /// A hub with both its doors.
@@ -56,14 +56,14 @@ impl Broker {
         command.env("XDG_CACHE_HOME", target_folder().unwrap().join("hub-cache"));
         command.args(["start", "--kafka-listen", "127.0.0.1:0", "--rest-listen", "127.0.0.1:0", "--data-dir"]);
         command.arg(scratch.path("data"));
-        Self::spawn(command, scratch)
+        Self::spawn(command, scratch, true)
     }
 
-    fn spawn(mut command: Command, scratch: Scratch) -> Self {
+    fn spawn(mut command: Command, scratch: Scratch, has_rest: bool) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let (mut address, mut url) = (String::new(), String::new());
-        while address.is_empty() {
+        while address.is_empty() || (has_rest && url.is_empty()) {
             let mut line = String::new();
             assert!(stdout.read_line(&mut line).unwrap() > 0, "the broker ended at its start");
             if let Some(word) = line.split_whitespace().find(|word| word.starts_with("http://")) {
