@@ -107,7 +107,6 @@ pub(crate) struct Inner {
     append_latency: Arc<Histogram>,
     /// Of the real disk.
     disk: Option<Arc<DiskMetrics>>,
-    durability: Durability,
     _data_dir: Option<DataDir>,
 }
 
@@ -181,7 +180,6 @@ impl EmbeddedBroker {
                 traffic: Traffic::default(),
                 append_latency: Arc::default(),
                 disk,
-                durability: config.durability,
                 _data_dir: data_dir,
             }),
         }))

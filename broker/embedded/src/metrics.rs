@@ -3,7 +3,7 @@
 use crate::{EmbeddedBroker, Inner};
 use parking_lot::RwLock;
 use sluice_client::TopicPartition;
-use sluice_log::{DiskMetrics, Durability, Histogram, TopicId, TopicInfo};
+use sluice_log::{DiskMetrics, Histogram, TopicId, TopicInfo};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -141,11 +141,6 @@ impl EmbeddedBroker {
     #[must_use]
     pub fn disk_metrics(&self) -> Option<&DiskMetrics> {
         self.inner.disk.as_deref()
-    }
-
-    #[must_use]
-    pub fn durability(&self) -> Durability {
-        self.inner.durability
     }
 
     /// Bytes of appends that were handed over and not answered yet, and how many there may be.

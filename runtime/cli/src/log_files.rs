@@ -265,7 +265,7 @@ fn time(ms: i64) -> String {
 
 impl Visitor for Printer<'_> {
     fn file(&mut self, file: &FileInfo) -> bool {
-        let durability = file.durability.map_or_else(String::new, |it| format!(", {it:?}").to_lowercase());
+        let durability = if file.unsynced == Some(true) { ", acknowledged before it was synced" } else { "" };
         let created = file.created_ms.map_or_else(|| "without a header".to_owned(), |ms| format!("begun {}", time(ms)));
         let marks = [
             (file.is_cleaned, "compacted"),
@@ -283,7 +283,7 @@ impl Visitor for Printer<'_> {
             "bytes": file.size_bytes,
             "compacted": file.is_cleaned,
             "created": file.created_ms,
-            "durability": file.durability.map(|it| format!("{it:?}").to_lowercase()),
+            "unsynced": file.unsynced,
             "append": file.sequence,
             "blocks": file.blocks,
             "indexed": file.is_indexed,

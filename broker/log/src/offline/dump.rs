@@ -2,11 +2,10 @@
 
 use super::{Overlay, io_error, named, open, topic_names};
 use crate::block::{Block, HEADER_BYTES, Kind};
-use crate::config::Durability;
 use crate::recovery::{self, DamagedBlock, TornTail};
 use crate::sidecar::{Sidecar, sidecar_name};
 use crate::storage::{Storage, StorageFile};
-use crate::wal::{FileKind, file_name, parse_file_name};
+use crate::wal::{FileKind, Unsynced, file_name, parse_file_name};
 use crate::{OpenError, TopicId};
 use sluice_protocol::{RecordBatchRef, batches, inflated};
 use std::collections::{BTreeMap, HashMap};
@@ -21,7 +20,8 @@ pub struct FileInfo {
     pub is_cleaned: bool,
     /// `None`: its first block is gone.
     pub created_ms: Option<i64>,
-    pub durability: Option<Durability>,
+    /// Whether what was acknowledged in it may not have been synced yet; `None`: its first block is gone.
+    pub unsynced: Option<bool>,
     /// The last append in it.
     pub sequence: u64,
     /// Blocks of records.
@@ -298,7 +298,7 @@ impl Files {
             size_bytes,
             is_cleaned: kind == FileKind::Cleaned,
             created_ms: scan.header.map(|header| header.created_ms),
-            durability: scan.header.map(|header| header.durability),
+            unsynced: scan.header.map(|header| header.unsynced != Unsynced::Nothing),
             sequence: scan.sequence,
             blocks: scan.blocks.iter().filter(|block| block.kind == Kind::Records).count(),
             is_indexed: matches!(sidecar, Some(Ok(_))),
