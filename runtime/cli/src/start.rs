@@ -147,8 +147,10 @@ async fn serve_kafka(
 }
 
 fn say_what_is_ignored(config: &HubConfig) {
-    if !config.ignored.is_empty() {
-        tracing::warn!(keys = config.ignored.join(", "), "keys of the worker config that have no effect here");
+    let of_broker = config.broker.ignored.iter().map(|key| format!("broker.{key}"));
+    let ignored: Vec<String> = config.ignored.iter().cloned().chain(of_broker).collect();
+    if !ignored.is_empty() {
+        tracing::warn!(keys = ignored.join(", "), "keys of the worker config that have no effect here");
     }
     if !config.rest_listen.ip().is_loopback() {
         tracing::warn!(

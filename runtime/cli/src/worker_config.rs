@@ -213,8 +213,15 @@ impl Keys {
     fn broker(&mut self) -> BrokerConfig {
         let (config, problems) = BrokerConfig::parse(self.below("broker."));
         self.problems.extend(problems.into_iter().map(|problem| format!("broker.{problem}")));
-        if config.data_dir.is_some() {
-            self.problem("broker.data.dir has no effect in a hub; use data.dir".to_owned());
+        for (is_given, key) in [
+            (config.data_dir.is_some(), "data.dir"),
+            (config.durability.is_some(), "log.durability"),
+            (config.log_level.is_some(), "sluice.log.level"),
+            (config.log_format.is_some(), "sluice.log.format"),
+        ] {
+            if is_given {
+                self.problem(format!("broker.{key} has no effect in a hub; use {key}"));
+            }
         }
         config
     }
