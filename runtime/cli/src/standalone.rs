@@ -1,6 +1,7 @@
 //! The hub in one process: log, plugins, worker, herder and REST, put together.
 
 use crate::NativeConnectors;
+use crate::broker;
 use crate::capabilities::capabilities;
 use crate::components::COMPONENTS;
 use crate::exit::{Exit, chain};
@@ -10,26 +11,31 @@ use sluice_client::Broker;
 use sluice_connect_api::PluginRegistry;
 use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
 use sluice_herder::{Herder, HerderContext};
-use sluice_log::{FailPoints, OpenError};
 use sluice_plugin_host::{GuestLimits, HostConfig, PluginFolder, PluginHost};
 use sluice_rest::{RestConfig, RestContext, router};
+use sluice_server::broker_metrics;
 use sluice_storage::{
     ConfigBackingStore, OFFSET_TOPIC, OffsetBackingStore, PLAN_TOPIC, Secrets, StatusBackingStore, TopicLog,
     TopicLogConfig,
 };
-use sluice_telemetry::{MetricsHandle, fail_point};
+use sluice_telemetry::MetricsHandle;
 use sluice_worker::{SystemClock, Worker, WorkerContext};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::task::JoinSet;
 
 /// Offsets of one connector stay together; several partitions let many connectors append at once.
 const OFFSET_PARTITIONS: i32 = 1;
+
+/// A part of `/metrics`.
+pub type Render = Box<dyn Fn() -> String + Send + Sync>;
 
 /// A running hub, without its listener.
 pub struct Standalone {
     pub herder: Herder,
     pub router: Router,
     pub broker: Arc<EmbeddedBroker>,
+    /// Renders what the Kafka listeners count, once there are any.
+    pub kafka_metrics: Arc<OnceLock<Render>>,
     /// Looks after plugin folders; dropping it ends that.
     _watchers: JoinSet<()>,
     /// Keeps the guests' threads.
@@ -43,7 +49,8 @@ impl Standalone {
     /// One line that says what stands in the way.
     pub async fn start(config: &HubConfig, native: NativeConnectors, metrics: MetricsHandle) -> Result<Self, Exit> {
         let failed = |error: &(dyn std::error::Error + 'static)| Exit::failed(error);
-        let embedded = open_broker(config).await?;
+        let embedded = config.broker.embedded(config.data_dir.clone());
+        let embedded = broker::open(EmbeddedConfig { durability: config.durability, ..embedded }).await?;
         let broker: Arc<dyn Broker> = embedded.clone();
         let secrets = Secrets::open(&config.data_dir.join("secret.key")).map_err(|error| failed(&error))?;
         let host = HostConfig { cache_dir: config.cache_dir.join("components"), limits: GuestLimits::default() };
@@ -75,34 +82,24 @@ impl Standalone {
             let (config, clock) = (worker_config, Arc::new(SystemClock::default()));
             Worker::new(WorkerContext { broker, plugins, config, listener, offsets, plans: Arc::new(plans), clock })
         });
+        let kafka_metrics: Arc<OnceLock<Render>> = Arc::default();
+        let (of, kafka) = (embedded.clone(), kafka_metrics.clone());
+        let render = move || {
+            let server = kafka.get().map(|render| render()).unwrap_or_default();
+            metrics.render() + &server + &broker_metrics(&of)
+        };
         let router = router(RestContext {
             herder: herder.clone(),
             config: Arc::new(RestConfig { commit: commit(), ..RestConfig::default() }),
-            metrics: Arc::new(move || metrics.render()),
+            metrics: Arc::new(render),
         });
-        Ok(Self { herder, router, broker: embedded, _watchers: watchers, _plugin_host: host })
+        Ok(Self { herder, router, broker: embedded, kafka_metrics, _watchers: watchers, _plugin_host: host })
     }
 }
 
 /// The commit this was built from.
 fn commit() -> String {
     option_env!("SLUICE_COMMIT").unwrap_or("unknown").to_owned()
-}
-
-async fn open_broker(config: &HubConfig) -> Result<Arc<EmbeddedBroker>, Exit> {
-    let embedded = EmbeddedConfig {
-        durability: config.durability,
-        fail_points: FailPoints::new(fail_point::hit),
-        ..EmbeddedConfig::new(&config.data_dir)
-    };
-    let opened = tokio::task::spawn_blocking(|| EmbeddedBroker::open(embedded)).await;
-    match opened.map_err(|error| Exit::failed(&error))? {
-        Ok(broker) => Ok(broker),
-        Err(error @ (OpenError::Locked { .. } | OpenError::NewerFormat { .. })) => {
-            Err(Exit::DataDir { message: chain(&error) })
-        }
-        Err(error) => Err(Exit::failed(&error)),
-    }
 }
 
 async fn load_components(host: &Arc<PluginHost>, plugins: &Arc<PluginRegistry>) {
