@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 /// These drive tasks, short calls of guests, and REST; one more than needed even on one core, so that none holds up the others.
 const WORKER_THREADS_MIN: usize = 2;
+/// Each sink that waits for records of an Apache Kafka holds one.
+const BLOCKING_THREADS_MAX: usize = 4_096;
 /// How long answers under way may take once the hub stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -46,6 +48,7 @@ pub fn run(options: &StartOptions, native: NativeConnectors) -> Result<(), Exit>
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.max(WORKER_THREADS_MIN))
         .thread_name("sluice")
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
         .enable_all()
         .build()
         .map_err(|error| Exit::failed(&error))?;
@@ -71,8 +74,12 @@ async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConn
     let stopped = stop.clone().cancelled_owned();
     let mut rest = tokio::spawn(sluice_rest::serve(listener, hub.router.clone(), stopped));
     tracing::info!(rest = %format!("http://{address}"), data = %config.data_dir.display(), "hub started");
-    println!("sluice {} serves http://{address} from {}", env!("CARGO_PKG_VERSION"), config.data_dir.display());
-    let kafka = serve_kafka(&config, options, &hub.broker).await;
+    let from = match &config.kafka {
+        Some(kafka) => format!("Apache Kafka at {}", kafka.cluster.bootstrap_servers),
+        None => config.data_dir.display().to_string(),
+    };
+    println!("sluice {} serves http://{address} from {from}", env!("CARGO_PKG_VERSION"));
+    let kafka = serve_kafka(&config, options, hub.log.embedded()).await;
     let kafka = match kafka {
         Ok(kafka) => kafka,
         Err(error) => {
@@ -120,9 +127,9 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Exit> {
 async fn serve_kafka(
     config: &HubConfig,
     options: &StartOptions,
-    broker: &Arc<EmbeddedBroker>,
+    broker: Option<&Arc<EmbeddedBroker>>,
 ) -> Result<Option<Server>, Exit> {
-    let Some(address) = options.kafka_listen else { return Ok(None) };
+    let Some((address, broker)) = options.kafka_listen.zip(broker) else { return Ok(None) };
     let bind = Endpoint { host: address.ip().to_string(), port: address.port() };
     let listener = Listener { bind, advertised: options.kafka_advertise.clone() };
     let log_dir = config.data_dir.display().to_string();
