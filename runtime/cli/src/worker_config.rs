@@ -170,7 +170,7 @@ impl HubConfig {
             _ => Err("must be text or json".to_owned()),
         });
         let data_dir = options.data_dir.clone().or(data_dir).unwrap_or_else(|| home("XDG_DATA_HOME", ".local/share"));
-        let config = Self {
+        let mut config = Self {
             cache_dir: cache_dir.unwrap_or_else(|| home("XDG_CACHE_HOME", ".cache")),
             data_dir: std::path::absolute(&data_dir).unwrap_or(data_dir),
             rest_listen,
@@ -185,6 +185,10 @@ impl HubConfig {
             log_format: log_format.unwrap_or(LogFormat::Text),
             ignored: keys.ignored(),
         };
+        if config.kafka.is_some() && durability.is_some() {
+            // The cluster's own acks and flush settings decide.
+            config.ignored.push("log.durability".to_owned());
+        }
         let problems = keys.finish();
         if problems.is_empty() { Ok(config) } else { Err(WorkerConfigError::Invalid { problems }) }
     }
