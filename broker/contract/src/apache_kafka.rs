@@ -40,7 +40,11 @@ pub struct ApacheKafka {
     supervisor: Option<Child>,
     libs: PathBuf,
     folder: tempfile::TempDir,
+    java_options: Vec<String>,
 }
+
+/// Little memory and a quick start: enough for tests.
+const SMALL: [&str; 4] = ["-Xms256m", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
 
 /// The one of this process, started by whoever asks first. `None`: it cannot be had here, which was said.
 ///
@@ -132,12 +136,22 @@ impl ApacheKafka {
     /// # Errors
     /// What it printed last, when it does not come up.
     pub fn start() -> io::Result<Self> {
+        Self::start_with(&SMALL, "")
+    }
+
+    /// The same with Java options and further lines of `server.properties` of the caller's.
+    ///
+    /// # Errors
+    /// What it printed last, when it does not come up.
+    pub fn start_with(java_options: &[&str], more_properties: &str) -> io::Result<Self> {
         let libs = libs()?;
         let folder = tempfile::tempdir()?;
         let (port, controller) = free_ports()?;
         fs::write(folder.path().join("log4j2.properties"), LOG4J)?;
-        fs::write(folder.path().join("server.properties"), properties(folder.path(), port, controller))?;
-        let mut kafka = Self { port, supervisor: None, libs, folder };
+        let properties = properties(folder.path(), port, controller) + more_properties;
+        fs::write(folder.path().join("server.properties"), properties)?;
+        let java_options = java_options.iter().map(ToString::to_string).collect();
+        let mut kafka = Self { port, supervisor: None, libs, folder, java_options };
         let format = ["kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER_ID, "-c"];
         let output = kafka.java(&["-Xmx128m"]).args(format).arg(kafka.file("server.properties")).output()?;
         if !output.status.success() {
@@ -151,6 +165,21 @@ impl ApacheKafka {
     #[must_use]
     pub fn bootstrap_servers(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The process of the broker itself.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        // The shell that watches over it has it as its first child.
+        let shell = self.supervisor.as_ref()?.id();
+        let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Where its log lies.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.file("data")
     }
 
     /// SIGKILL. Its data stay.
@@ -172,7 +201,7 @@ impl ApacheKafka {
     /// # Errors
     /// What it printed last, when it does not come up.
     pub fn start_again(&mut self) -> io::Result<()> {
-        let java = self.java(&["-Xms256m", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
+        let java = self.java(&self.java_options.iter().map(String::as_str).collect::<Vec<_>>());
         let mut supervisor = Command::new("sh")
             .args(["-c", SUPERVISOR, "sh"])
             .arg(self.folder.path())

@@ -5,7 +5,7 @@ use crate::groups::GroupAnswer;
 use crate::waiters::Waiting;
 use crate::{EmbeddedBroker, Inner};
 use bytes::Bytes;
-use sluice_log::{CommittedRead, Done, LogAppendError, LogPart, LogRead, LogReadError, TopicFacts, TopicId, TopicInfo};
+use sluice_log::{Done, Durability, LogAppendError, LogPart, LogReadError, PiecesRead, TopicFacts, TopicId, TopicInfo};
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::runtime::RuntimeFlavor;
@@ -55,6 +55,12 @@ impl News {
 }
 
 impl EmbeddedBroker {
+    /// Of topics that have none of their own.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.inner.log.durability()
+    }
+
     #[must_use]
     pub fn topic_id(&self, name: &str) -> Option<TopicId> {
         self.inner.log.topic_id(name)
@@ -135,26 +141,24 @@ impl EmbeddedBroker {
         Ok((LogPart { topic, partition, records }, done, pending))
     }
 
-    /// Reads whole batches without waiting for more. The disk may have to be waited for.
+    /// Reads whole batches without waiting for more, in place where that is possible. The disk may have to be waited for.
+    /// `committed`: up to the last stable offset, with what of it was aborted.
     ///
     /// # Errors
     /// [`LogReadError`].
-    pub fn read(&self, topic: TopicId, partition: i32, offset: i64, bytes_max: usize) -> Result<LogRead, LogReadError> {
-        off_the_worker(|| self.inner.log.read(topic, partition, offset, bytes_max))
-    }
-
-    /// As [`Self::read`], up to the last stable offset, with what of it was aborted.
-    ///
-    /// # Errors
-    /// [`LogReadError`].
-    pub fn read_committed(
+    pub fn read(
         &self,
         topic: TopicId,
         partition: i32,
         offset: i64,
         bytes_max: usize,
-    ) -> Result<CommittedRead, LogReadError> {
-        off_the_worker(|| self.inner.log.read_committed(topic, partition, offset, bytes_max))
+        committed: bool,
+    ) -> Result<PiecesRead, LogReadError> {
+        let log = &self.inner.log;
+        if let Some(read) = log.read_in_place(topic, partition, offset, bytes_max, committed)? {
+            return Ok(read);
+        }
+        off_the_worker(|| log.read_copied(topic, partition, offset, bytes_max, committed))
     }
 
     /// One past the last record that no open transaction can take back.

@@ -14,6 +14,27 @@ pub enum Durability {
     Os,
 }
 
+impl FromStr for Durability {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "fsync" => Ok(Self::Fsync),
+            "os" => Ok(Self::Os),
+            _ => Err(()),
+        }
+    }
+}
+
+impl std::fmt::Display for Durability {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Fsync => "fsync",
+            Self::Os => "os",
+        })
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct LogOptions {
     pub durability: Durability,
@@ -67,13 +88,14 @@ pub(crate) struct TopicSettings {
     pub delete_retention_ms: i64,
     pub min_cleanable_dirty_ratio: f64,
     pub append_time: bool,
+    /// `None`: as the log's.
+    pub durability: Option<Durability>,
 }
 
 /// Settings of Kafka's that are accepted and change nothing here: the log has no files of its own per topic.
-pub const WITHOUT_EFFECT: [&str; 16] = [
+pub const WITHOUT_EFFECT: [&str; 15] = [
     "compression.type",
     "file.delete.delay.ms",
-    "flush.messages",
     "flush.ms",
     "index.interval.bytes",
     "max.compaction.lag.ms",
@@ -102,9 +124,13 @@ impl TopicSettings {
             delete_retention_ms: 24 * 3_600_000,
             min_cleanable_dirty_ratio: 0.5,
             append_time: false,
+            durability: None,
         };
         let problems: Vec<String> =
             config.iter().filter_map(|(key, value)| settings.set(key, value.trim()).err()).collect();
+        if settings.durability.is_none() && config.get("flush.messages").is_some_and(|count| count.trim() == "1") {
+            settings.durability = Some(Durability::Fsync);
+        }
         if problems.is_empty() { Ok(settings) } else { Err(problems.join("; ")) }
     }
 
@@ -143,6 +169,12 @@ impl TopicSettings {
                 "LogAppendTime" => self.append_time = true,
                 _ => return Err(format!("{key}={value} is not CreateTime or LogAppendTime")),
             },
+            "durability" => {
+                let durability = value.parse().map_err(|()| format!("{key}={value} is not fsync or os"))?;
+                self.durability = Some(durability);
+            }
+            // 1 is `durability=fsync`; how often the rest is flushed is the operating system's and the log's affair.
+            "flush.messages" => drop(number::<i64>(key, value, 1)?),
             _ if WITHOUT_EFFECT.contains(&key) => {}
             _ => return Err(format!("unknown topic setting {key}")),
         }

@@ -21,7 +21,7 @@ use crate::queue::{Command, Done};
 use crate::sidecar::{self, sidecar_name};
 use crate::topics::{MetadataRecord, Partition, Topic};
 use crate::transactions::AbortedIndex;
-use crate::wal::{FileHeader, FileKind, file_name, temporary_name};
+use crate::wal::{FileHeader, FileKind, Unsynced, file_name, temporary_name};
 use parking_lot::{Condvar, Mutex};
 use saving::expire_producers;
 pub(crate) use saving::write_producers;
@@ -322,7 +322,7 @@ fn clean_file(shared: &Shared, jobs: &mut impl Iterator<Item = Job>) -> Result<(
     let header = FileHeader {
         file: number,
         epoch: shared.epoch,
-        durability: shared.options.durability,
+        unsynced: Unsynced::Nothing,
         created_ms: shared.clock.now_ms(),
         sequence: shared.durable.load(Ordering::Acquire),
     };

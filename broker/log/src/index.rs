@@ -24,20 +24,27 @@ pub(crate) struct Chunk {
     pub end_offset: i64,
     pub max_timestamp: i64,
     pub size_bytes: u64,
+    /// What lies below was checked by this process, as it was written or read.
+    pub checked_to: i64,
     pub runs: Vec<Run>,
 }
 
 impl Chunk {
     pub(crate) fn new(file: u64, base_offset: i64) -> Self {
         let end_offset = base_offset;
-        Self { file, base_offset, end_offset, max_timestamp: i64::MIN, size_bytes: 0, runs: Vec::new() }
+        let (max_timestamp, checked_to) = (i64::MIN, base_offset);
+        Self { file, base_offset, end_offset, max_timestamp, size_bytes: 0, checked_to, runs: Vec::new() }
     }
 
     fn is(&self, other: &Self) -> bool {
         (self.file, self.base_offset, self.end_offset) == (other.file, other.base_offset, other.end_offset)
     }
 
+    /// A block that was just written, or read and checked.
     pub(crate) fn push(&mut self, run: Run, end_offset: i64) {
+        if self.checked_to == self.end_offset {
+            self.checked_to = end_offset;
+        }
         self.end_offset = self.end_offset.max(end_offset);
         self.max_timestamp = self.max_timestamp.max(run.max_timestamp);
         self.size_bytes += u64::from(run.size_bytes);
@@ -123,6 +130,35 @@ impl PartitionState {
             covered_to = Some(chunk.end_offset);
         }
         (found, covered_to)
+    }
+
+    /// As [`Self::locate`], as far as the blocks were checked.
+    pub(crate) fn locate_checked(&self, offset: i64, bytes_max: usize) -> Vec<Location> {
+        let first = self.chunks.partition_point(|chunk| chunk.end_offset <= offset);
+        let mut found = Vec::new();
+        let mut bytes = 0usize;
+        for chunk in self.chunks.iter().skip(first) {
+            let from = chunk.runs.partition_point(|run| run.base_offset <= offset).saturating_sub(1);
+            let ends = chunk.runs[from..].iter().skip(1).map(|run| run.base_offset).chain([chunk.end_offset]);
+            for (run, end) in chunk.runs[from..].iter().zip(ends) {
+                if bytes >= bytes_max || end > chunk.checked_to {
+                    return found;
+                }
+                found.push(Location { file: chunk.file, run: *run });
+                bytes += run.size_bytes as usize;
+            }
+        }
+        found
+    }
+
+    /// Everything from `offset` to `end_offset` was read and checked.
+    pub(crate) fn mark_checked(&mut self, offset: i64, end_offset: i64) {
+        let first = self.chunks.partition_point(|chunk| chunk.end_offset <= offset);
+        for chunk in self.chunks.iter_mut().skip(first).take_while(|chunk| chunk.base_offset < end_offset) {
+            if offset <= chunk.checked_to {
+                chunk.checked_to = chunk.checked_to.max(end_offset.min(chunk.end_offset));
+            }
+        }
     }
 
     /// Bytes from `offset` to the end, counted up to about `bytes_max`.

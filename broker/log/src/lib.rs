@@ -42,6 +42,7 @@ mod error;
 mod fail;
 mod files;
 mod housekeeping;
+mod in_place;
 mod index;
 mod log;
 mod open;
@@ -64,6 +65,7 @@ pub use config::{
 pub use datadir::DataDir;
 pub use error::{LogAppendError, LogReadError, OpenError, TopicError};
 pub use fail::{Clock, FailPoints, SystemClock};
+pub use in_place::{FileRange, Piece, PiecesRead};
 pub use index::Damage;
 pub use log::{Log, LogPart, LogParts, Observer, PartitionInfo, TopicFacts};
 pub use producers::ProducerInfo;

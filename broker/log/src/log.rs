@@ -3,7 +3,7 @@
 mod lookup;
 mod reserve;
 
-use crate::config::{LogOptions, check_topic_name};
+use crate::config::{Durability, LogOptions, check_topic_name};
 use crate::error::{LogAppendError, LogReadError, OpenError, TopicError};
 use crate::fail::{Clock, FailPoints};
 use crate::files::FileTable;
@@ -15,7 +15,7 @@ use crate::read::{self, LogRead};
 use crate::recovery::{self, DamagedBlock, RecoveryReport};
 use crate::storage::Storage;
 use crate::topics::{Partition, Topic, TopicInfo, TopicTable};
-use crate::wal::file_name;
+use crate::wal::{Unsynced, file_name};
 use crate::writer::{Group, Writer};
 use crate::{TopicId, open};
 use bytes::Bytes;
@@ -101,6 +101,12 @@ pub struct Log {
 }
 
 impl Log {
+    /// Of topics that have none of their own.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.shared.options.durability
+    }
+
     /// Recovers what is on the disk and starts the writer.
     ///
     /// # Errors
@@ -134,6 +140,10 @@ impl Log {
             durable: opened.sequence,
             group: Group::default(),
             unsynced_bytes: 0,
+            unsynced: match shared.options.durability {
+                Durability::Fsync => Unsynced::Nothing,
+                Durability::Os => Unsynced::Anything,
+            },
             mark_due: false,
         };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {

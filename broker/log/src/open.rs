@@ -9,7 +9,7 @@ use crate::recovery::{self, RecoveryReport, Scan};
 use crate::sidecar::{Cover, IndexedChunk, Sidecar, sidecar_name};
 use crate::storage::{Storage, StorageFile};
 use crate::topics::{METADATA_COPIES, METADATA_TOPIC, MetadataRecord, Partition, Topic, TopicInfo, TopicTable};
-use crate::wal::{FileHeader, FileKind, parse_file_name};
+use crate::wal::{FileHeader, FileKind, Unsynced, parse_file_name};
 use crate::writer::UNSYNCED_BYTES_MAX;
 use crate::{OpenError, TopicId, read};
 use sluice_protocol::{BATCH_OVERHEAD_BYTES, RecordBatchRef, batches};
@@ -41,7 +41,7 @@ struct Assembly {
     sequence: u64,
     epoch: u32,
     report: RecoveryReport,
-    durability: Option<Durability>,
+    unsynced: Unsynced,
     ends_with_mark: bool,
 }
 
@@ -84,7 +84,7 @@ fn sidecar_info(kind: FileKind, sidecar: &Sidecar) -> FileInfo {
 
 fn scan_info(number: u64, kind: FileKind, scan: &Scan) -> FileInfo {
     let unknown =
-        FileHeader { file: number, epoch: 0, durability: Durability::Fsync, created_ms: 0, sequence: scan.sequence };
+        FileHeader { file: number, epoch: 0, unsynced: Unsynced::Nothing, created_ms: 0, sequence: scan.sequence };
     FileInfo {
         kind,
         size_bytes: scan.size_bytes,
@@ -172,7 +172,7 @@ impl Assembly {
         if kind == FileKind::Log {
             self.sequence = self.sequence.max(sequence);
             self.ends_with_mark = ends_with_mark;
-            self.durability = header.map(|header| header.durability).or(self.durability);
+            self.unsynced = header.map_or(self.unsynced, |header| header.unsynced);
         }
         self.epoch = self.epoch.max(header.map_or(0, |header| header.epoch));
     }
@@ -214,7 +214,7 @@ impl Assembly {
         let metadata = Topic { settings: metadata_settings(&info), info, partitions: copies };
         let records = read_metadata(files, &metadata)?;
         let unclean = !self.report.torn.is_empty() || !self.report.damaged.is_empty();
-        let unsynced = self.durability == Some(Durability::Os) && !self.ends_with_mark;
+        let unsynced = self.unsynced != Unsynced::Nothing && !self.ends_with_mark;
         self.report.clean = !unclean;
         let mut topics = TopicTable::default();
         let mut bounds = HashMap::new();
@@ -262,7 +262,8 @@ impl Assembly {
 
     /// Records may have been lost: no offset that was handed out for one of them is handed out again.
     fn move_next_offsets(&self, topics: &TopicTable, metadata: &Topic, unsynced: bool) -> Vec<MetadataRecord> {
-        let mut all_by = if unsynced { UNSYNCED_BYTES_MAX / RECORD_BYTES_MIN } else { 0 };
+        let unsynced_by = if unsynced { UNSYNCED_BYTES_MAX / RECORD_BYTES_MIN } else { 0 };
+        let mut all_by = 0;
         let mut ends: HashMap<(TopicId, i32), i64> = HashMap::new();
         for torn in &self.report.torn {
             // Too short for a block with a record in it: a mark that was not synced, as after most crashes.
@@ -283,10 +284,18 @@ impl Assembly {
             }
         }
         let mut moved = Vec::new();
-        for partition in topics.iter().flat_map(|topic| &topic.partitions).chain(&metadata.partitions) {
+        let all = topics.iter().map(|topic| &**topic).chain([metadata]);
+        let all = all.flat_map(|topic| topic.partitions.iter().map(move |it| (topic, it)));
+        for (topic, partition) in all {
             let key = (partition.topic, partition.index);
             let mut state = partition.state.write();
-            let next = (state.high_watermark + all_by as i64).max(ends.get(&key).copied().unwrap_or(0));
+            // What a synced topic acknowledged was on the disk, and what it did not acknowledge was never readable.
+            let may_wait = match (self.unsynced, topic.settings.durability) {
+                (_, Some(durability)) => durability == Durability::Os,
+                (unsynced, None) => unsynced == Unsynced::Anything,
+            };
+            let by = all_by.max(if may_wait { unsynced_by } else { 0 });
+            let next = (state.high_watermark + by as i64).max(ends.get(&key).copied().unwrap_or(0));
             if next > state.high_watermark {
                 state.high_watermark = next;
                 partition.next_offset.store(next, Ordering::Relaxed);

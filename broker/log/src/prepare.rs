@@ -38,8 +38,8 @@ pub(crate) fn prepare(
         count += 1;
         offsets += i64::from(span);
     }
-    let (partition, compacted) = (partition.clone(), topic.settings.compact);
-    Ok(PreparedPart { partition, records, blocks, numbered, batches: count, compacted })
+    let (partition, compacted, durability) = (partition.clone(), topic.settings.compact, topic.settings.durability);
+    Ok(PreparedPart { partition, records, blocks, numbered, batches: count, compacted, durability })
 }
 
 fn check(topic: &Topic, part: usize, batch: &RecordBatchRef<'_>) -> Result<(), LogAppendError> {

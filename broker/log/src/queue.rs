@@ -1,5 +1,6 @@
 //! What waits for the writer: bounded in bytes, in the order in which it was handed over.
 
+use crate::config::Durability;
 use crate::error::{LogAppendError, TopicError};
 use crate::producers::ProducerBatch;
 use crate::topics::{MetadataRecord, Partition, TopicInfo};
@@ -32,6 +33,8 @@ pub(crate) struct PreparedPart {
     pub numbered: Vec<ProducerBatch>,
     pub batches: usize,
     pub compacted: bool,
+    /// The topic's own; `None`: the hub's.
+    pub durability: Option<Durability>,
 }
 
 pub(crate) enum TopicChange {

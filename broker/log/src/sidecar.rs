@@ -5,7 +5,7 @@
 //!   0  8  magic "SLIDX001"
 //!   8  4  CRC-32C of what follows
 //!  12  8  size of the file      20  8  its last append      28  1  whether it ends with a full mark
-//!  29 32  the file's header: number (8), epoch (4), durability (4), creation time (8), append before it (8)
+//!  29 32  the file's header: number (8), epoch (4), unsynced (4), creation time (8), append before it (8)
 //!  61  4  chunks; per chunk:
 //!         16 topic id, 4 partition, 1 cover (0: none, 1: moved, 2: compacted),
 //!         8 base offset, 8 end offset, 8 max timestamp, 8 size, 4 runs; per run:
@@ -16,12 +16,11 @@
 //! the file's size and first block agree. Otherwise the file is read.
 
 use crate::TopicId;
-use crate::config::Durability;
 use crate::files::FileInfo;
 use crate::housekeeping::partitions;
 use crate::index::{Chunk, Run};
 use crate::log::Shared;
-use crate::wal::{FileHeader, FileKind};
+use crate::wal::{FileHeader, FileKind, Unsynced};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
@@ -67,7 +66,7 @@ impl Sidecar {
         out.push(u8::from(self.ends_with_mark));
         out.extend_from_slice(&self.header.file.to_le_bytes());
         out.extend_from_slice(&self.header.epoch.to_le_bytes());
-        out.extend_from_slice(&u32::from(self.header.durability == Durability::Os).to_le_bytes());
+        out.extend_from_slice(&(self.header.unsynced as u32).to_le_bytes());
         out.extend_from_slice(&self.header.created_ms.to_le_bytes());
         out.extend_from_slice(&self.header.sequence.to_le_bytes());
         out.extend_from_slice(&(self.chunks.len() as u32).to_le_bytes());
@@ -103,9 +102,9 @@ impl Sidecar {
         let ends_with_mark = take::<1>(input)?[0] == 1;
         let file = take_u64(input)?;
         let epoch = take_u32(input)?;
-        let durability = if take_u32(input)? == 1 { Durability::Os } else { Durability::Fsync };
+        let unsynced = Unsynced::from_word(take_u32(input)?);
         let header =
-            FileHeader { file, epoch, durability, created_ms: take_u64(input)? as i64, sequence: take_u64(input)? };
+            FileHeader { file, epoch, unsynced, created_ms: take_u64(input)? as i64, sequence: take_u64(input)? };
         let mut chunks = Vec::new();
         for _ in 0..take_u32(input)? {
             chunks.push(take_chunk(input, file)?);
@@ -204,9 +203,11 @@ mod tests {
 
     #[test]
     fn an_index_comes_back_and_no_flipped_bit_passes() {
-        let header = FileHeader { file: 7, epoch: 2, durability: Durability::Os, created_ms: 5, sequence: 99 };
+        let header = FileHeader { file: 7, epoch: 2, unsynced: Unsynced::OsTopics, created_ms: 5, sequence: 99 };
         let mut chunk = Chunk::new(7, 10);
         chunk.push(Run { base_offset: 10, position: 128, size_bytes: 512, max_timestamp: 3 }, 20);
+        // Whoever reads an index has seen none of the blocks.
+        chunk.checked_to = chunk.base_offset;
         let chunks = vec![IndexedChunk { topic: TopicId([4; 16]), partition: 1, cover: Cover::Moved, chunk }];
         let sidecar = Sidecar { size_bytes: 640, sequence: 120, ends_with_mark: true, header, chunks };
         let good = sidecar.encode();

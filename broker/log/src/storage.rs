@@ -1,7 +1,10 @@
 //! The disk, passed in: one flat directory of files.
 
+use rustix::fs::sendfile;
+use rustix::io::{ReadWriteFlags, preadv2};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +33,18 @@ pub trait StorageFile: Send + Sync {
     fn truncate(&self, size: u64) -> io::Result<()>;
     /// Makes content and size durable (fdatasync).
     fn sync(&self) -> io::Result<()>;
+
+    /// Fills the buffer when that needs no wait for the disk. `false`: it does, or nobody can tell.
+    fn read_resident(&self, buffer: &mut [u8], position: u64) -> bool {
+        let _ = (buffer, position);
+        false
+    }
+
+    /// Sends bytes to a socket that does not block, without copying them; returns how many it took.
+    fn send(&self, socket: BorrowedFd<'_>, position: u64, size_bytes: usize) -> io::Result<usize> {
+        let _ = (socket, position, size_bytes);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Real files.
@@ -109,5 +124,15 @@ impl StorageFile for RealFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn read_resident(&self, buffer: &mut [u8], position: u64) -> bool {
+        let size = buffer.len();
+        let read = preadv2(&self.0, &mut [IoSliceMut::new(buffer)], position, ReadWriteFlags::NOWAIT);
+        read.is_ok_and(|read| read == size)
+    }
+
+    fn send(&self, socket: BorrowedFd<'_>, mut position: u64, size_bytes: usize) -> io::Result<usize> {
+        Ok(sendfile(socket, &self.0, Some(&mut position), size_bytes)?)
     }
 }

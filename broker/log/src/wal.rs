@@ -9,7 +9,7 @@
 //!   0  4  format version = 1
 //!   4  4  zero
 //!   8  4  log epoch: raised by a recovery that may have lost records
-//!  12  4  durability it was written with: 0 fsync, 1 os
+//!  12  4  what may lie in it without a sync: 0 nothing, 1 anything (durability os), 2 topics with durability os
 //!  16  8  creation time, ms
 //! ```
 //!
@@ -17,7 +17,6 @@
 
 use crate::TopicId;
 use crate::block::{Block, Kind};
-use crate::config::Durability;
 use crate::storage::{Storage, StorageFile};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -32,10 +31,31 @@ const FILE_PAYLOAD_BYTES: usize = 24;
 pub(crate) struct FileHeader {
     pub file: u64,
     pub epoch: u32,
-    pub durability: Durability,
+    pub unsynced: Unsynced,
     pub created_ms: i64,
     /// The last append before this file, and durable.
     pub sequence: u64,
+}
+
+/// What of a file may have been acknowledged without a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Unsynced {
+    #[default]
+    Nothing = 0,
+    /// Appends of any topic: the hub's durability is `os`.
+    Anything = 1,
+    /// Appends of the topics whose own durability is `os`.
+    OsTopics = 2,
+}
+
+impl Unsynced {
+    pub(crate) fn from_word(word: u32) -> Self {
+        match word {
+            1 => Self::Anything,
+            2 => Self::OsTopics,
+            _ => Self::Nothing,
+        }
+    }
 }
 
 impl FileHeader {
@@ -44,7 +64,7 @@ impl FileHeader {
         payload.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
         payload.extend_from_slice(&0u32.to_le_bytes());
         payload.extend_from_slice(&self.epoch.to_le_bytes());
-        payload.extend_from_slice(&u32::from(self.durability == Durability::Os).to_le_bytes());
+        payload.extend_from_slice(&(self.unsynced as u32).to_le_bytes());
         payload.extend_from_slice(&self.created_ms.to_le_bytes());
         let block = Block {
             kind: Kind::File,
@@ -76,7 +96,7 @@ impl FileHeader {
         Ok(Some(Self {
             file: block.file,
             epoch: word(8),
-            durability: if word(12) == 1 { Durability::Os } else { Durability::Fsync },
+            unsynced: Unsynced::from_word(word(12)),
             created_ms: block.max_timestamp,
             sequence: block.sequence,
         }))

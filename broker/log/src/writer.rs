@@ -1,42 +1,44 @@
 //! The one thread that writes: it takes what waits, writes it with one call, syncs once, publishes, answers.
 
 mod changes;
+mod group;
 mod numbered;
 mod tail;
 
 use crate::TopicId;
-use crate::block::{ALIGNMENT, Block, HEADER_BYTES, Kind};
 use crate::config::Durability;
 use crate::error::{LogAppendError, TopicError};
 use crate::fail::FailPoints;
-use crate::index::Run;
 use crate::log::Shared;
 use crate::queue::{AppendChain, Command, Done, PreparedPart, TopicDone};
 use crate::storage::StorageFile;
-use crate::topics::{Partition, Topic};
+use crate::topics::Topic;
 use crate::transactions::Step;
-use numbered::{Checked, StagedProducers, Steps, by_partition};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use crate::wal::Unsynced;
+pub(crate) use group::Group;
+use group::{GroupBlock, Place};
+use numbered::{Checked, by_partition};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Under `Durability::Os` a sync happens at least this often, which bounds what a power cut can take.
 pub(crate) const UNSYNCED_BYTES_MAX: u64 = 64 << 20;
-/// The buffer is given back when one large append has grown it past this.
-const BUFFER_BYTES_KEPT: usize = 8 << 20;
 
 pub(crate) struct Writer {
     pub shared: Arc<Shared>,
     pub file: Option<Tail>,
-    /// The last append staged.
+    /// The last group that was put together.
     pub sequence: u64,
-    /// The last append written.
+    /// The last group written.
     pub written: u64,
-    /// The last append known durable.
+    /// The last group known durable.
     pub durable: u64,
     pub group: Group,
     pub unsynced_bytes: u64,
+    /// What files that are begun from now on may hold without a sync.
+    pub unsynced: Unsynced,
     /// The newest durable mark on disk is older than `durable`.
     pub mark_due: bool,
 }
@@ -47,25 +49,7 @@ pub(crate) struct Tail {
     file: Arc<dyn StorageFile>,
     position: u64,
     compacted_bytes: u64,
-}
-
-/// What one write and one sync will cover.
-#[derive(Default)]
-pub(crate) struct Group {
-    buffer: Vec<u8>,
-    staged: Vec<Staged>,
-    answers: Vec<Answer>,
-    compacted_bytes: u64,
-    changed_topics: HashSet<String>,
-    producers: StagedProducers,
-}
-
-struct Staged {
-    partition: Arc<Partition>,
-    run: Run,
-    end_offset: i64,
-    /// What its part does to transactions.
-    steps: Vec<Step>,
+    unsynced: Unsynced,
 }
 
 enum Answer {
@@ -146,14 +130,14 @@ impl Writer {
         if let Some(part) = parts.iter().position(|part| part.partition.deleted.load(Ordering::Acquire)) {
             return done(Err(LogAppendError::UnknownPartition { part }));
         }
-        let blocks: usize = parts.iter().map(|part| part.blocks.len()).sum();
-        if blocks == 0 {
+        if parts.iter().all(|part| part.blocks.is_empty()) {
             let base_offsets = parts.iter().map(|part| part.partition.next_offset.load(Ordering::Relaxed)).collect();
             self.group.answers.push(Answer::Append(done, base_offsets));
             return;
         }
         // A file that cannot be created refuses this append; the others of the group went before it.
-        if let Err(error) = self.roll_if_due() {
+        let may_wait = parts.iter().all(|part| self.may_wait(part.durability));
+        if let Err(error) = self.roll_if_due(may_wait) {
             return done(Err(self.unavailable(&error)));
         }
         // After a roll, which may have committed or lost what this append follows.
@@ -167,100 +151,46 @@ impl Writer {
             }
             Err(error) => return done(Err(error)),
         };
-        self.sequence += 1;
-        let base_offsets = self.stage_blocks(&parts, blocks as u32, steps);
+        self.group.must_sync |= !may_wait;
+        let mut steps: HashMap<usize, Vec<Step>> = steps.into_iter().collect();
+        let base_offsets = parts
+            .iter()
+            .enumerate()
+            .map(|(number, part)| self.group.add(part, steps.remove(&number).unwrap_or_default()));
+        let base_offsets = base_offsets.collect();
         self.group.answers.push(Answer::Append(done, base_offsets));
     }
 
-    fn stage_blocks(&mut self, parts: &[PreparedPart], count: u32, steps: Vec<Steps>) -> Vec<i64> {
-        let mut number = 0;
-        let mut steps: HashMap<usize, Vec<Step>> = steps.into_iter().collect();
-        let mut base_offsets = Vec::with_capacity(parts.len());
-        for (part_number, part) in parts.iter().enumerate() {
-            // With the part's first block: a transaction is known before a record of it can be read.
-            let mut steps = steps.remove(&part_number).unwrap_or_default();
-            base_offsets.push(part.partition.next_offset.load(Ordering::Relaxed));
-            for block in &part.blocks {
-                let records = &part.records[block.from..block.to];
-                let header = Block {
-                    kind: Kind::Records,
-                    payload_len: records.len() as u32,
-                    payload_crc: 0,
-                    sequence: self.sequence,
-                    durable: self.durable,
-                    file: 0,
-                    position: 0,
-                    topic: part.partition.topic,
-                    partition: part.partition.index,
-                    leader_epoch: self.shared.epoch as i32,
-                    base_offset: part.partition.next_offset.load(Ordering::Relaxed),
-                    span: block.span,
-                    part: number,
-                    parts: count,
-                    max_timestamp: block.max_timestamp,
-                };
-                let run = self.stage_block(header, records);
-                let end_offset = header.end_offset();
-                part.partition.next_offset.store(end_offset, Ordering::Relaxed);
-                if part.compacted {
-                    self.group.compacted_bytes += u64::from(run.size_bytes);
-                }
-                self.group.staged.push(Staged {
-                    partition: part.partition.clone(),
-                    run,
-                    end_offset,
-                    steps: std::mem::take(&mut steps),
-                });
-                number += 1;
-            }
-        }
-        base_offsets
-    }
-
-    /// Copies one block into the buffer: offsets and epoch are set in each batch, then the checksums are computed.
-    fn stage_block(&mut self, mut header: Block, records: &[u8]) -> Run {
-        let tail = self.file.as_ref().expect("a file is open before anything is staged");
-        let buffer = &mut self.group.buffer;
-        let start = buffer.len();
-        header.file = tail.number;
-        header.position = (tail.position + start as u64) as u32;
-        buffer.resize(start + HEADER_BYTES, 0);
-        buffer.extend_from_slice(records);
-        buffer.resize(buffer.len().next_multiple_of(ALIGNMENT), 0);
-        let payload = &mut buffer[start + HEADER_BYTES..];
-        number_batches(&mut payload[..records.len()], header.base_offset, header.leader_epoch);
-        header.payload_crc = crc32c::crc32c(payload);
-        let size_bytes = (buffer.len() - start) as u32;
-        buffer[start..start + HEADER_BYTES].copy_from_slice(&header.encode());
-        Run {
-            base_offset: header.base_offset,
-            position: header.position,
-            size_bytes,
-            max_timestamp: header.max_timestamp,
-        }
+    /// Whether an append to a topic of this durability is acknowledged without a sync.
+    fn may_wait(&self, durability: Option<Durability>) -> bool {
+        durability.unwrap_or(self.shared.options.durability) == Durability::Os
     }
 
     // ---- committing
 
     /// Writes and syncs the group, publishes it and answers.
     fn commit_group(&mut self) {
-        if self.group.buffer.is_empty() {
+        if self.group.is_empty() {
             self.answer_group();
             return;
         }
         let fail_points = self.shared.fail_points.clone();
         fail_points.pass(FailPoints::APPEND_BEFORE_WRITE);
+        self.sequence += 1;
+        let (sequence, durable, leader_epoch) = (self.sequence, self.durable, self.shared.epoch as i32);
         let tail = self.file.as_mut().expect("a staged group has a file");
-        if let Err(error) = tail.file.write_at(&self.group.buffer, tail.position) {
+        let place = Place { sequence, durable, leader_epoch, file: tail.number, position: tail.position };
+        self.group.encode(&place);
+        if let Err(error) = tail.file.write_at(self.group.bytes(), tail.position) {
             return self.take_back_group(&error);
         }
         fail_points.pass(FailPoints::APPEND_AFTER_WRITE);
-        let written = self.group.buffer.len() as u64;
+        let written = self.group.bytes().len() as u64;
         tail.position += written;
         self.written = self.sequence;
         tail.compacted_bytes += self.group.compacted_bytes;
         self.unsynced_bytes += written;
-        if (self.shared.options.durability == Durability::Fsync || self.unsynced_bytes > UNSYNCED_BYTES_MAX)
+        if (self.group.must_sync || self.unsynced_bytes > UNSYNCED_BYTES_MAX)
             && let Err(error) = self.sync()
         {
             self.poison(&error);
@@ -286,19 +216,19 @@ impl Writer {
     fn publish_group(&mut self) {
         let file = self.file.as_ref().expect("a group was written to it").number;
         let mut bytes = 0;
-        // One lock for each partition: whoever saves its state meanwhile has it from before the group, or from after.
-        let mut partitions: BTreeMap<(TopicId, i32), Vec<&Staged>> = BTreeMap::new();
-        for staged in &self.group.staged {
-            partitions.entry((staged.partition.topic, staged.partition.index)).or_default().push(staged);
-        }
         let mut producers = by_partition(std::mem::take(&mut self.group.producers));
-        for (key, all) in partitions {
-            let mut state = all[0].partition.state.write();
-            for staged in all {
-                bytes += u64::from(staged.run.size_bytes);
-                state.tail_chunk(file, staged.run.base_offset).push(staged.run, staged.end_offset);
-                staged.steps.iter().for_each(|step| state.transactions.apply(*step));
-                state.high_watermark = staged.end_offset;
+        // One lock for each partition: whoever saves its state meanwhile has it from before the group, or from after.
+        let mut partitions: BTreeMap<(TopicId, i32), Vec<&GroupBlock>> = BTreeMap::new();
+        for block in self.group.blocks() {
+            partitions.entry((block.partition.topic, block.partition.index)).or_default().push(block);
+        }
+        for (key, blocks) in partitions {
+            let mut state = blocks[0].partition.state.write();
+            for block in blocks {
+                bytes += u64::from(block.run.size_bytes);
+                state.tail_chunk(file, block.run.base_offset).push(block.run, block.end_offset());
+                block.steps.iter().for_each(|step| state.transactions.apply(*step));
+                state.high_watermark = block.end_offset();
             }
             state.producers.extend(producers.remove(&key).unwrap_or_default());
         }
@@ -306,10 +236,6 @@ impl Writer {
     }
 
     fn answer_group(&mut self) {
-        self.group.buffer.clear();
-        self.group.buffer.shrink_to(BUFFER_BYTES_KEPT);
-        self.group.compacted_bytes = 0;
-        self.group.changed_topics.clear();
         for answer in self.group.answers.drain(..) {
             match answer {
                 Answer::Append(done, base_offsets) => done(Ok(base_offsets)),
@@ -320,8 +246,9 @@ impl Writer {
                 }
             }
         }
-        let touched: BTreeSet<(TopicId, i32)> =
-            self.group.staged.drain(..).map(|staged| (staged.partition.topic, staged.partition.index)).collect();
+        let blocks = self.group.blocks().iter();
+        let touched: BTreeSet<_> = blocks.map(|block| (block.partition.topic, block.partition.index)).collect();
+        self.group.clear();
         for (topic, partition) in touched {
             self.shared.observer.committed(topic, partition);
         }
@@ -344,14 +271,11 @@ impl Writer {
     }
 
     fn fail_group(&mut self, error: &LogAppendError) {
-        for staged in self.group.staged.drain(..) {
-            let durable_end = staged.partition.state.read().high_watermark;
-            staged.partition.next_offset.store(durable_end, Ordering::Relaxed);
+        for block in self.group.blocks() {
+            let durable_end = block.partition.state.read().high_watermark;
+            block.partition.next_offset.store(durable_end, Ordering::Relaxed);
         }
-        self.group.buffer.clear();
-        self.group.compacted_bytes = 0;
-        self.group.changed_topics.clear();
-        self.group.producers.clear();
+        self.group.clear();
         for answer in self.group.answers.drain(..) {
             match answer {
                 Answer::Append(done, _) => done(Err(error.clone())),

@@ -5,14 +5,16 @@ use crate::dispatch::{self, Pending};
 use crate::frame::{FrameError, read_frame};
 use crate::memory::Share;
 use crate::server::Shared;
-use bytes::Bytes;
+use rustix::net::sockopt::set_tcp_cork;
+use sluice_log::{FileRange, Piece};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -31,9 +33,16 @@ pub(crate) struct Peer {
 /// An answer, ready to be sent: its length, header and body in pieces. Nothing is sent when it is empty.
 #[derive(Debug, Default)]
 pub(crate) struct Response {
-    pub pieces: Vec<Bytes>,
+    pub pieces: Vec<Piece>,
     /// Memory that the pieces stand for.
     pub shares: Vec<Share>,
+}
+
+impl Response {
+    /// What of it is held in memory.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.pieces.iter().map(|piece| if let Piece::Bytes(bytes) = piece { bytes.len() } else { 0 }).sum()
+    }
 }
 
 /// Why a connection ended.
@@ -91,18 +100,48 @@ async fn read_all(
 
 async fn write_all(
     mut pending: mpsc::Receiver<Pending>,
-    output: &mut (impl AsyncWrite + Unpin),
+    output: &mut OwnedWriteHalf,
     stall: Duration,
 ) -> Result<(), ConnectionError> {
     while let Some(next) = pending.recv().await {
         let response = next.await?;
+        // Pieces travel in full packets; the last is sent at once.
+        let corked = response.pieces.len() > 1 && set_tcp_cork(output.as_ref(), true).is_ok();
         for piece in &response.pieces {
-            for chunk in piece.chunks(WRITE_BYTES) {
-                match timeout(stall, output.write_all(chunk)).await {
-                    Err(_) => return Err(ConnectionError::Stalled),
-                    Ok(written) => written.map_err(ConnectionError::Write)?,
-                }
+            match piece {
+                Piece::Bytes(bytes) => write_bytes(bytes, output, stall).await?,
+                Piece::File(range) => send_file(range, output.as_ref(), stall).await?,
             }
+        }
+        if corked {
+            set_tcp_cork(output.as_ref(), false).map_err(|error| ConnectionError::Write(error.into()))?;
+        }
+    }
+    Ok(())
+}
+
+async fn write_bytes(bytes: &[u8], output: &mut OwnedWriteHalf, stall: Duration) -> Result<(), ConnectionError> {
+    for chunk in bytes.chunks(WRITE_BYTES) {
+        match timeout(stall, output.write_all(chunk)).await {
+            Err(_) => return Err(ConnectionError::Stalled),
+            Ok(written) => written.map_err(ConnectionError::Write)?,
+        }
+    }
+    Ok(())
+}
+
+/// From the page cache into the socket; nothing of it passes through this process.
+async fn send_file(range: &FileRange, output: &TcpStream, stall: Duration) -> Result<(), ConnectionError> {
+    let mut done = 0;
+    while done < range.size_bytes() {
+        match output.try_io(Interest::WRITABLE, || range.send(output.as_fd(), done)) {
+            Ok(0) => return Err(ConnectionError::Write(io::ErrorKind::UnexpectedEof.into())),
+            Ok(sent) => done += sent,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => match timeout(stall, output.writable()).await {
+                Err(_) => return Err(ConnectionError::Stalled),
+                Ok(ready) => ready.map_err(ConnectionError::Write)?,
+            },
+            Err(error) => return Err(ConnectionError::Write(error)),
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use crate::server::Shared;
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
+use sluice_log::Piece;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -209,5 +210,5 @@ pub(crate) fn encode<R: Encodable + HeaderVersion>(
     answer.encode(&mut out, version).map_err(failed)?;
     let length = i32::try_from(out.len() - 4).map_err(|_| ConnectionError::Request("an answer is too long".into()))?;
     out[..4].copy_from_slice(&length.to_be_bytes());
-    Ok(Response { pieces: vec![out.freeze()], shares: Vec::new() })
+    Ok(Response { pieces: vec![Piece::Bytes(out.freeze())], shares: Vec::new() })
 }

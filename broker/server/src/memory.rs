@@ -16,9 +16,19 @@ pub(crate) struct MemoryPool {
 /// Given back when dropped.
 #[derive(Debug)]
 pub(crate) enum Share {
-    Units(#[expect(dead_code, reason = "held until dropped")] OwnedSemaphorePermit),
+    Units(OwnedSemaphorePermit),
     /// The right to go past the pool's end.
     Turn(#[expect(dead_code, reason = "held until dropped")] OwnedMutexGuard<()>),
+}
+
+impl Share {
+    /// Gives back all but what `bytes` need.
+    pub(crate) fn keep(&mut self, bytes: usize) {
+        if let Self::Units(permit) = self {
+            let surplus = permit.num_permits().saturating_sub(bytes.div_ceil(UNIT_BYTES).max(1));
+            drop(permit.split(surplus));
+        }
+    }
 }
 
 impl MemoryPool {

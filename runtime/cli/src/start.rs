@@ -70,23 +70,19 @@ async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConn
     say_what_is_ignored(&config);
     let metrics = sluice_telemetry::init_metrics().map_err(|error| Exit::Failed { message: error.to_string() })?;
     let hub = Standalone::start(&config, native, metrics).await?;
-    let stop = CancellationToken::new();
-    let stopped = stop.clone().cancelled_owned();
-    let mut rest = tokio::spawn(sluice_rest::serve(listener, hub.router.clone(), stopped));
-    tracing::info!(rest = %format!("http://{address}"), data = %config.data_dir.display(), "hub started");
-    let from = match &config.kafka {
-        Some(kafka) => format!("Apache Kafka at {}", kafka.cluster.bootstrap_servers),
-        None => config.data_dir.display().to_string(),
-    };
-    println!("sluice {} serves http://{address} from {from}", env!("CARGO_PKG_VERSION"));
-    let kafka = serve_kafka(&config, options, hub.log.embedded()).await;
-    let kafka = match kafka {
+    // Before REST answers: who waits for that finds everything there.
+    let kafka = match serve_kafka(&config, options, hub.log.embedded()).await {
         Ok(kafka) => kafka,
         Err(error) => {
             hub.herder.shutdown().await;
             return Err(error);
         }
     };
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    let mut rest = tokio::spawn(sluice_rest::serve(listener, hub.router.clone(), stopped));
+    tracing::info!(rest = %format!("http://{address}"), data = %config.data_dir.display(), "hub started");
+    println!("sluice {} serves http://{address} from {}", env!("CARGO_PKG_VERSION"), where_the_log_is(&config));
     deploy(&hub.herder, connectors).await;
 
     let ended = tokio::select! {
@@ -110,6 +106,13 @@ async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConn
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
     tracing::info!("hub stopped");
     ended
+}
+
+fn where_the_log_is(config: &HubConfig) -> String {
+    match &config.kafka {
+        Some(kafka) => format!("Apache Kafka at {}", kafka.cluster.bootstrap_servers),
+        None => config.data_dir.display().to_string(),
+    }
 }
 
 fn read_connectors(options: &StartOptions) -> Result<Vec<ConnectorFile>, Exit> {

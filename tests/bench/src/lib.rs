@@ -4,6 +4,7 @@
 //! builds them in release and runs them; `README.md` holds the claims and what was measured.
 
 mod counted;
+pub mod kafka;
 mod native_file;
 mod options;
 mod processor;

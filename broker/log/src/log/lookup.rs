@@ -3,6 +3,7 @@
 use super::Log;
 use crate::TopicId;
 use crate::error::LogReadError;
+use crate::in_place::{self, PiecesRead};
 use crate::producers::ProducerInfo;
 use crate::read::{self, CommittedRead};
 use sluice_protocol::batches;
@@ -20,6 +21,39 @@ impl Log {
         bytes_max: usize,
     ) -> Result<CommittedRead, LogReadError> {
         read::read_committed(&self.shared.files, &*self.partition(topic, partition)?, offset, bytes_max)
+    }
+
+    /// As [`Log::read`], or with `committed` as [`Log::read_committed`], without copying what needs no copy. `None`: only
+    /// [`Log::read_copied`] can tell.
+    ///
+    /// # Errors
+    /// [`LogReadError::UnknownPartition`].
+    pub fn read_in_place(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        offset: i64,
+        bytes_max: usize,
+        committed: bool,
+    ) -> Result<Option<PiecesRead>, LogReadError> {
+        let partition = self.partition(topic, partition)?;
+        Ok(in_place::read_in_place(&self.shared.files, &partition, offset, bytes_max, committed))
+    }
+
+    /// As [`Log::read_in_place`], by copying; it may wait for the disk.
+    ///
+    /// # Errors
+    /// [`LogReadError`].
+    pub fn read_copied(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        offset: i64,
+        bytes_max: usize,
+        committed: bool,
+    ) -> Result<PiecesRead, LogReadError> {
+        let partition = self.partition(topic, partition)?;
+        in_place::read_copied(&self.shared.files, &partition, offset, bytes_max, committed)
     }
 
     /// One past the last record that no open transaction can take back. Source: KIP-98.

@@ -23,13 +23,15 @@ impl Writer {
             Err(error) => return done(Err(error)),
         };
         let parts = self.metadata_parts(&records);
-        if let Err(error) = self.roll_if_due() {
+        let may_wait = self.may_wait(None);
+        if let Err(error) = self.roll_if_due(may_wait) {
             let reason = self.unavailable(&error).to_string();
             return done(Err(TopicError::Unavailable { reason }));
         }
-        self.sequence += 1;
-        let blocks = parts.iter().map(|part| part.blocks.len() as u32).sum();
-        self.stage_blocks(&parts, blocks, Vec::new());
+        self.group.must_sync |= !may_wait;
+        for part in &parts {
+            self.group.add(part, Vec::new());
+        }
         self.group.changed_topics.insert(name);
         self.group.answers.push(Answer::Topic(done, topic, change));
     }

@@ -6,14 +6,21 @@ use crate::error::LogAppendError;
 use crate::fail::FailPoints;
 use crate::sidecar;
 use crate::topics::METADATA_TOPIC;
-use crate::wal::{FileHeader, FileKind, file_name};
+use crate::wal::{FileHeader, FileKind, Unsynced, file_name};
 use std::io;
 
 impl Writer {
-    pub(super) fn roll_if_due(&mut self) -> io::Result<()> {
+    /// A file is there for the next append, which is acknowledged without a sync if it `may_wait` for one: then the file
+    /// has to say so.
+    pub(super) fn roll_if_due(&mut self, may_wait: bool) -> io::Result<()> {
+        if may_wait && self.unsynced == Unsynced::Nothing {
+            self.unsynced = Unsynced::OsTopics;
+        }
+        let unsynced = self.unsynced;
         let options = &self.shared.options;
         let due = self.file.as_ref().is_some_and(|tail| {
-            tail.position + self.group.buffer.len() as u64 >= options.file_bytes
+            tail.unsynced != unsynced
+                || tail.position + self.group.size_bytes() as u64 >= options.file_bytes
                 || tail.compacted_bytes + self.group.compacted_bytes >= options.compacted_file_bytes
         });
         if due {
@@ -52,14 +59,16 @@ impl Writer {
         let header = FileHeader {
             file: number,
             epoch: self.shared.epoch,
-            durability: shared.options.durability,
+            unsynced: self.unsynced,
             created_ms: shared.clock.now_ms(),
             sequence: self.sequence,
         };
         let bytes = header.encode();
         let name = file_name(number, FileKind::Log);
         let file = shared.storage.create(&name)?;
-        let begun = file.write_at(&bytes, 0).and_then(|()| shared.storage.sync_dir());
+        // What says that appends may be lost must not be lost with them.
+        let synced = || if self.unsynced == Unsynced::Nothing { Ok(()) } else { file.sync() };
+        let begun = file.write_at(&bytes, 0).and_then(|()| synced()).and_then(|()| shared.storage.sync_dir());
         if let Err(error) = begun {
             // Without its name on disk nothing may be acknowledged out of it.
             let _ = shared.storage.remove(&name);
@@ -67,7 +76,8 @@ impl Writer {
         }
         shared.fail_points.pass(FailPoints::ROLL_AFTER_CREATE);
         shared.files.begin(header, file.clone(), bytes.len() as u64);
-        self.file = Some(Tail { number, file, position: bytes.len() as u64, compacted_bytes: 0 });
+        self.file =
+            Some(Tail { number, file, position: bytes.len() as u64, compacted_bytes: 0, unsynced: self.unsynced });
         Ok(())
     }
 

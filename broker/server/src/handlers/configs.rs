@@ -57,7 +57,8 @@ fn describe_one(
             context.readable(&resource.resource_name)?;
             let topic = context.shared.broker.topic(&resource.resource_name);
             let topic = topic.ok_or_else(|| WireError::unknown_topic(&resource.resource_name))?;
-            let all = topic_configs::effective(&topic.config).filter(|(setting, ..)| asked(setting.name));
+            let all = topic_configs::effective(&topic.config, context.shared.broker.durability())
+                .filter(|(setting, ..)| asked(setting.name));
             Ok(all
                 .map(|(setting, value, source)| {
                     let synonym = DescribeConfigsSynonym::default()
@@ -102,6 +103,7 @@ fn broker_settings(context: &Context) -> Vec<(&'static str, String, Type)> {
         ("default.replication.factor", "1".into(), Type::Int),
         ("delete.topic.enable", "true".into(), Type::Boolean),
         ("fetch.max.bytes", config.limits.fetch_bytes_max.to_string(), Type::Int),
+        ("log.durability", context.shared.broker.durability().to_string(), Type::String),
         ("log.dirs", config.log_dir.clone(), Type::String),
         ("max.connections", config.limits.connections_max.to_string(), Type::Int),
         ("message.max.bytes", sluice_log::MAX_MESSAGE_BYTES_DEFAULT.to_string(), Type::Int),

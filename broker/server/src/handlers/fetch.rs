@@ -6,11 +6,10 @@ use super::fetch_answer::{self, PartitionAnswer, TOPIC_IDS_FROM, TopicAnswer};
 use crate::connection::{ConnectionError, Response};
 use crate::dispatch::Context;
 use crate::error::WireError;
-use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::{FetchRequest, TopicName};
-use sluice_log::{CommittedRead, LogRead, TopicId};
+use sluice_log::{PiecesRead, TopicId};
 use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -31,16 +30,17 @@ pub(crate) async fn fetch(context: &Context, mut request: FetchRequest) -> Resul
     let (id, version) = (context.header.correlation_id, context.version());
     if request.session_id != 0 {
         // None was ever opened.
-        return fetch_answer::write(id, version, ResponseError::FetchSessionIdNotFound.code(), &[]);
+        return fetch_answer::write(id, version, ResponseError::FetchSessionIdNotFound.code(), Vec::new());
     }
     let topics = find_topics(context, &mut request);
     wait(context, &request, &topics).await;
     let limits = &context.shared.config.limits;
     let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(limits.fetch_bytes_max);
-    let share = context.shared.response_memory.take(available(context, &topics, bytes_max)).await;
+    let mut share = context.shared.response_memory.take(available(context, &topics, bytes_max)).await;
     let mut room = Room { left: bytes_max, empty: true };
     let answers: Vec<_> = topics.into_iter().map(|topic| read_topic(context, &request, topic, &mut room)).collect();
-    let mut response = fetch_answer::write(id, version, 0, &answers)?;
+    let mut response = fetch_answer::write(id, version, 0, answers)?;
+    share.keep(response.memory_bytes());
     response.shares.push(share);
     Ok(response)
 }
@@ -156,7 +156,7 @@ fn read_partition(
     part: &FetchPartition,
     room: &mut Room,
     committed: bool,
-) -> Result<CommittedRead, WireError> {
+) -> Result<PiecesRead, WireError> {
     context.check_leader_epoch(part.current_leader_epoch)?;
     let broker = &context.shared.broker;
     let bytes_max = usize::try_from(part.partition_max_bytes).unwrap_or(0).min(room.left);
@@ -164,35 +164,28 @@ fn read_partition(
     let inside = (log_start_offset..high_watermark).contains(&part.fetch_offset);
     let last_stable_offset = broker.last_stable_offset(topic, part.partition)?;
     if inside && bytes_max == 0 && !room.empty {
-        let read = LogRead { records: Bytes::new(), high_watermark, log_start_offset };
-        return Ok(CommittedRead { read, last_stable_offset, aborted: Vec::new() });
+        return Ok(PiecesRead::empty(log_start_offset, high_watermark, last_stable_offset));
     }
-    let mut found = if committed {
-        broker.read_committed(topic, part.partition, part.fetch_offset, bytes_max)?
-    } else {
-        let read = broker.read(topic, part.partition, part.fetch_offset, bytes_max)?;
-        CommittedRead { read, last_stable_offset, aborted: Vec::new() }
-    };
-    if found.read.records.len() > bytes_max && !room.empty {
-        found.read.records = Bytes::new();
-        found.aborted.clear();
+    let mut found = broker.read(topic, part.partition, part.fetch_offset, bytes_max, committed)?;
+    if found.size_bytes > bytes_max && !room.empty {
+        found = PiecesRead::empty(found.log_start_offset, found.high_watermark, found.last_stable_offset);
     }
-    room.empty &= found.read.records.is_empty();
-    room.left = room.left.saturating_sub(found.read.records.len());
+    room.empty &= found.size_bytes == 0;
+    room.left = room.left.saturating_sub(found.size_bytes);
     Ok(found)
 }
 
-fn answer(committed: bool, part: &FetchPartition, read: Result<CommittedRead, WireError>) -> PartitionAnswer {
+fn answer(committed: bool, part: &FetchPartition, read: Result<PiecesRead, WireError>) -> PartitionAnswer {
     let partition = part.partition;
     match read {
-        Ok(CommittedRead { read, last_stable_offset, aborted }) => PartitionAnswer {
+        Ok(read) => PartitionAnswer {
             partition,
             error_code: 0,
             high_watermark: read.high_watermark,
-            last_stable_offset,
+            last_stable_offset: read.last_stable_offset,
             log_start_offset: read.log_start_offset,
-            aborted: committed.then(|| aborted.iter().map(|one| (one.producer_id, one.first_offset)).collect()),
-            records: read.records,
+            aborted: committed.then(|| read.aborted.iter().map(|one| (one.producer_id, one.first_offset)).collect()),
+            records: read.pieces,
         },
         Err(error) => PartitionAnswer {
             partition,
@@ -201,7 +194,7 @@ fn answer(committed: bool, part: &FetchPartition, read: Result<CommittedRead, Wi
             last_stable_offset: -1,
             log_start_offset: -1,
             aborted: None,
-            records: Bytes::new(),
+            records: Vec::new(),
         },
     }
 }

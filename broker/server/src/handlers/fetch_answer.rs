@@ -12,7 +12,8 @@
 //! `FetchResponse.json` of Kafka 4.1.
 
 use crate::connection::{ConnectionError, Response};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
+use sluice_log::Piece;
 
 const FLEXIBLE_FROM: i16 = 12;
 /// From this version on topics go by their id (KIP-516).
@@ -34,7 +35,7 @@ pub(crate) struct PartitionAnswer {
     pub log_start_offset: i64,
     /// Producer ids and first offsets; `None` for a client that reads uncommitted records too.
     pub aborted: Option<Vec<(i64, i64)>>,
-    pub records: Bytes,
+    pub records: Vec<Piece>,
 }
 
 /// The whole frame.
@@ -42,7 +43,7 @@ pub(crate) fn write(
     correlation_id: i32,
     version: i16,
     error_code: i16,
-    topics: &[TopicAnswer],
+    topics: Vec<TopicAnswer>,
 ) -> Result<Response, ConnectionError> {
     let mut out = Pieces { version, done: Vec::new(), open: BytesMut::new() };
     out.open.put_i32(correlation_id);
@@ -61,7 +62,7 @@ pub(crate) fn write(
             out.string(&topic.name);
         }
         out.length(Some(topic.partitions.len()));
-        topic.partitions.iter().for_each(|partition| out.partition(partition));
+        topic.partitions.into_iter().for_each(|partition| out.partition(partition));
         out.end_struct();
     }
     out.end_struct();
@@ -70,12 +71,12 @@ pub(crate) fn write(
 
 struct Pieces {
     version: i16,
-    done: Vec<Bytes>,
+    done: Vec<Piece>,
     open: BytesMut,
 }
 
 impl Pieces {
-    fn partition(&mut self, answer: &PartitionAnswer) {
+    fn partition(&mut self, answer: PartitionAnswer) {
         self.open.put_i32(answer.partition);
         self.open.put_i16(answer.error_code);
         self.open.put_i64(answer.high_watermark);
@@ -93,14 +94,23 @@ impl Pieces {
             // There is one replica.
             self.open.put_i32(-1);
         }
-        self.length(Some(answer.records.len()));
-        if answer.records.len() < OWN_PIECE_BYTES {
-            self.open.put_slice(&answer.records);
-        } else {
-            self.done.push(self.open.split().freeze());
-            self.done.push(answer.records.clone());
+        self.length(Some(answer.records.iter().map(Piece::size_bytes).sum()));
+        for records in answer.records {
+            match records {
+                Piece::Bytes(bytes) if bytes.len() < OWN_PIECE_BYTES => self.open.put_slice(&bytes),
+                piece => {
+                    self.close_piece();
+                    self.done.push(piece);
+                }
+            }
         }
         self.end_struct();
+    }
+
+    fn close_piece(&mut self) {
+        if !self.open.is_empty() {
+            self.done.push(Piece::Bytes(self.open.split().freeze()));
+        }
     }
 
     /// Of an array or of bytes.
@@ -133,11 +143,12 @@ impl Pieces {
     }
 
     fn finish(mut self) -> Result<Response, ConnectionError> {
-        self.done.push(self.open.freeze());
-        let size: usize = self.done.iter().map(Bytes::len).sum();
+        self.close_piece();
+        let size: usize = self.done.iter().map(Piece::size_bytes).sum();
         let length = i32::try_from(size).map_err(|_| ConnectionError::Request("an answer is too long".into()))?;
-        let first = [&length.to_be_bytes()[..], &self.done[0]].concat();
-        self.done[0] = first.into();
+        if let Some(Piece::Bytes(first)) = self.done.first_mut() {
+            *first = [&length.to_be_bytes()[..], first].concat().into();
+        }
         Ok(Response { pieces: self.done, shares: Vec::new() })
     }
 }
@@ -145,6 +156,7 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use kafka_protocol::messages::FetchResponse;
     use kafka_protocol::protocol::Decodable;
 
@@ -158,15 +170,20 @@ mod tests {
             last_stable_offset: 9,
             log_start_offset: 2,
             aborted,
-            records: records.clone(),
+            records: if records.is_empty() { Vec::new() } else { vec![Piece::Bytes(records.clone())] },
         };
         let small = Bytes::from_static(b"records");
-        let partitions = vec![part(0, &small, None), part(1, &big, Some(vec![(5, 6)])), part(2, &Bytes::new(), None)];
-        let topics = [TopicAnswer { name: "orders".into(), id: [4; 16], partitions }];
+        let partitions =
+            || vec![part(0, &small, None), part(1, &big, Some(vec![(5, 6)])), part(2, &Bytes::new(), None)];
         for version in 4..=17 {
-            let response = write(77, version, 0, &topics).expect("short enough");
+            let topics = vec![TopicAnswer { name: "orders".into(), id: [4; 16], partitions: partitions() }];
+            let response = write(77, version, 0, topics).expect("short enough");
             assert_eq!(response.pieces.len(), 3, "large records are a piece of their own");
-            let frame = response.pieces.concat();
+            let pieces = response.pieces.iter().map(|piece| match piece {
+                Piece::Bytes(bytes) => bytes.clone(),
+                Piece::File(range) => range.read().expect("it is there"),
+            });
+            let frame = pieces.collect::<Vec<_>>().concat();
             assert_eq!(frame[..8], [&(frame.len() as i32 - 4).to_be_bytes()[..], &77i32.to_be_bytes()].concat());
             let mut body = Bytes::from(frame).slice(if version >= 12 { 9 } else { 8 }..);
             let read = FetchResponse::decode(&mut body, version).expect("it can be read");

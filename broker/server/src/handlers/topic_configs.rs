@@ -1,7 +1,7 @@
 //! The settings of topics as DescribeConfigs shows them: default, type, what they mean here.
 
 use sluice_client::TopicConfig;
-use sluice_log::WITHOUT_EFFECT;
+use sluice_log::{Durability, WITHOUT_EFFECT};
 
 /// Where a setting's value comes from. Source: Kafka's `DescribeConfigsResponse.ConfigSource`.
 pub(crate) const SOURCE_TOPIC: i8 = 1;
@@ -19,6 +19,9 @@ pub(crate) enum Type {
     Double = 6,
     List = 7,
 }
+
+/// A setting of ours.
+const DURABILITY: &str = "durability";
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting {
@@ -44,13 +47,24 @@ const fn setting(name: &'static str, default: &'static str, kind: Type, doc: &'s
 }
 
 /// Every setting that a topic may have, by name.
-pub(crate) const TOPIC_SETTINGS: [Setting; 24] = [
+pub(crate) const TOPIC_SETTINGS: [Setting; 25] = [
     setting("cleanup.policy", "delete", Type::List, "What becomes of old records: delete, compact, or both."),
     setting("compression.type", "producer", Type::String, "batches are kept as their producers compressed them."),
     setting("delete.retention.ms", "86400000", Type::Long, "How long a tombstone outlives its compaction."),
     setting("file.delete.delay.ms", "60000", Type::Long, "files go as soon as nothing refers to them."),
-    setting("flush.messages", "9223372036854775807", Type::Long, "the hub's durability setting decides when to sync."),
-    setting("flush.ms", "9223372036854775807", Type::Long, "the hub's durability setting decides when to sync."),
+    setting(
+        DURABILITY,
+        "fsync",
+        Type::String,
+        "When an append is acknowledged: fsync or os; not Kafka's. The hub's if not set.",
+    ),
+    setting(
+        "flush.messages",
+        "9223372036854775807",
+        Type::Long,
+        "1: as durability=fsync. Anything else has no effect.",
+    ),
+    setting("flush.ms", "9223372036854775807", Type::Long, "durability decides when to sync."),
     setting("index.interval.bytes", "4096", Type::Int, "the index has an entry for each 64 KiB."),
     setting("max.compaction.lag.ms", "9223372036854775807", Type::Long, "compaction goes by the dirty share alone."),
     setting("max.message.bytes", "1048588", Type::Int, "The largest record batch."),
@@ -87,10 +101,11 @@ pub(crate) const TOPIC_SETTINGS: [Setting; 24] = [
     setting("remote.storage.enable", "false", Type::Boolean, "Nothing is tiered; cannot be set."),
 ];
 
-/// Each setting with its value and where that comes from.
-pub(crate) fn effective(config: &TopicConfig) -> impl Iterator<Item = (&'static Setting, String, i8)> {
-    TOPIC_SETTINGS.iter().map(|setting| match config.get(setting.name) {
+/// Each setting with its value and where that comes from. `hub`: for topics that say nothing else.
+pub(crate) fn effective(config: &TopicConfig, hub: Durability) -> impl Iterator<Item = (&'static Setting, String, i8)> {
+    TOPIC_SETTINGS.iter().map(move |setting| match config.get(setting.name) {
         Some(value) => (setting, value.clone(), SOURCE_TOPIC),
+        None if setting.name == DURABILITY => (setting, hub.to_string(), SOURCE_STATIC_BROKER),
         None => (setting, setting.default.to_owned(), SOURCE_DEFAULT),
     })
 }

@@ -62,12 +62,13 @@ fn created(context: &Context, name: TopicName, outcome: Result<TopicInfo, WireEr
     if context.version() < 5 {
         return answer;
     }
-    let configs = topic_configs::effective(&topic.config).map(|(setting, value, source)| {
-        CreatableTopicConfigs::default()
-            .with_name(text(setting.name))
-            .with_value(Some(text(&value)))
-            .with_config_source(source)
-    });
+    let configs =
+        topic_configs::effective(&topic.config, context.shared.broker.durability()).map(|(setting, value, source)| {
+            CreatableTopicConfigs::default()
+                .with_name(text(setting.name))
+                .with_value(Some(text(&value)))
+                .with_config_source(source)
+        });
     let answer = answer
         .with_num_partitions(topic.partitions)
         .with_replication_factor(REPLICATION_FACTOR)

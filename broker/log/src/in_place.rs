@@ -1,0 +1,226 @@
+//! Reading without copying: whole blocks are handed out as places in their files, for a socket to take them from there.
+//!
+//! A block is handed out in place when its bytes were checked by this process, as they were written or read before, and
+//! are still in the page cache (`preadv2` with `RWF_NOWAIT` says so). Everything else is read, checked and copied: what
+//! comes from the disk is never sent unseen. What this gives away: a page that goes bad in memory is seen by the reader's
+//! own checksum only.
+
+use crate::block::{Block, HEADER_BYTES, Kind};
+use crate::error::LogReadError;
+use crate::files::FileTable;
+use crate::index::Location;
+use crate::read::{self, CommittedRead, LogRead};
+use crate::storage::StorageFile;
+use crate::topics::Partition;
+use crate::transactions::AbortedTransaction;
+use bytes::Bytes;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+/// Below this a copy costs less than the system calls of a file's pieces.
+const IN_PLACE_BYTES_MIN: usize = 16 << 10;
+
+/// Record batches, in memory or in their file.
+pub enum Piece {
+    Bytes(Bytes),
+    File(FileRange),
+}
+
+impl Piece {
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::File(range) => range.size_bytes,
+        }
+    }
+}
+
+impl std::fmt::Debug for Piece {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let place = if matches!(self, Self::Bytes(_)) { "memory" } else { "file" };
+        write!(f, "{} bytes in {place}", self.size_bytes())
+    }
+}
+
+/// Bytes of a log file. They stay readable when the file is removed.
+pub struct FileRange {
+    file: Arc<dyn StorageFile>,
+    position: u64,
+    size_bytes: usize,
+}
+
+impl FileRange {
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    /// Sends what follows the first `done` bytes to a socket that does not block (sendfile); returns how much it took.
+    ///
+    /// # Errors
+    /// The socket's, `WouldBlock` among them, and the file's.
+    pub fn send(&self, socket: BorrowedFd<'_>, done: usize) -> io::Result<usize> {
+        self.file.send(socket, self.position + done as u64, self.size_bytes - done)
+    }
+
+    /// The bytes themselves.
+    ///
+    /// # Errors
+    /// The file's.
+    pub fn read(&self) -> io::Result<Bytes> {
+        let mut bytes = vec![0; self.size_bytes];
+        let read = self.file.read_at(&mut bytes, self.position)?;
+        if read < bytes.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes.into()) }
+    }
+}
+
+/// What a read found, wherever its bytes are.
+#[derive(Debug)]
+pub struct PiecesRead {
+    /// Whole record batches, one after the other.
+    pub pieces: Vec<Piece>,
+    pub size_bytes: usize,
+    pub log_start_offset: i64,
+    pub high_watermark: i64,
+    pub last_stable_offset: i64,
+    /// Of a committed read: aborted transactions that these records may belong to.
+    pub aborted: Vec<AbortedTransaction>,
+}
+
+impl PiecesRead {
+    /// Nothing was read.
+    #[must_use]
+    pub fn empty(log_start_offset: i64, high_watermark: i64, last_stable_offset: i64) -> Self {
+        let (pieces, aborted) = (Vec::new(), Vec::new());
+        Self { pieces, size_bytes: 0, log_start_offset, high_watermark, last_stable_offset, aborted }
+    }
+
+    /// Of these, how many are held in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.pieces.iter().map(|piece| if let Piece::Bytes(bytes) = piece { bytes.len() } else { 0 }).sum()
+    }
+}
+
+impl From<CommittedRead> for PiecesRead {
+    fn from(CommittedRead { read, last_stable_offset, aborted }: CommittedRead) -> Self {
+        let LogRead { records, high_watermark, log_start_offset } = read;
+        let size_bytes = records.len();
+        let pieces = if records.is_empty() { Vec::new() } else { vec![Piece::Bytes(records)] };
+        Self { pieces, size_bytes, log_start_offset, high_watermark, last_stable_offset, aborted }
+    }
+}
+
+/// As [`read::read`], in place: `None` when any of the conditions above does not hold for the first block, or it is not
+/// wanted whole. `committed`: up to the last stable offset.
+pub(crate) fn read_in_place(
+    files: &FileTable,
+    partition: &Partition,
+    offset: i64,
+    bytes_max: usize,
+    committed: bool,
+) -> Option<PiecesRead> {
+    let (locations, mut found) = {
+        let state = partition.state.read();
+        let (start, end) = (state.log_start_offset, state.high_watermark);
+        if !(start..end).contains(&offset) || state.damage_at(offset).is_some() {
+            return None;
+        }
+        let stable = state.last_stable_offset();
+        let mut found = PiecesRead::empty(start, end, stable);
+        if committed {
+            found.aborted = state.transactions.aborted_in(offset, stable);
+        }
+        (state.locate_checked(offset, bytes_max), found)
+    };
+    if locations.iter().map(|location| location.run.size_bytes as usize).sum::<usize>() < IN_PLACE_BYTES_MIN {
+        return None;
+    }
+    let end_offset = if committed { found.last_stable_offset } else { found.high_watermark };
+    let mut taking = Taking { partition, from: offset, end_offset, bytes_max, next: offset, found: &mut found };
+    for location in &locations {
+        // A file that the cleaner removed meanwhile: the other way to read knows what to do.
+        let Ok(file) = files.open(location.file) else { break };
+        if !taking.take_run(location, &file) {
+            break;
+        }
+    }
+    let next = taking.next;
+    found.aborted.retain(|one| one.first_offset < next);
+    (found.size_bytes > 0).then_some(found)
+}
+
+struct Taking<'a> {
+    partition: &'a Partition,
+    from: i64,
+    end_offset: i64,
+    bytes_max: usize,
+    /// One past what was taken.
+    next: i64,
+    found: &'a mut PiecesRead,
+}
+
+impl Taking<'_> {
+    /// `false`: the next block cannot be taken in place.
+    fn take_run(&mut self, location: &Location, file: &Arc<dyn StorageFile>) -> bool {
+        let end = u64::from(location.run.position) + u64::from(location.run.size_bytes);
+        let (mut at, mut expected) = (u64::from(location.run.position), location.run.base_offset);
+        while at < end {
+            let mut header = [0; HEADER_BYTES];
+            if !file.read_resident(&mut header, at) {
+                return false;
+            }
+            let Some(block) = Block::parse(&header) else { return false };
+            let ours = block.kind == Kind::Records
+                && (block.topic, block.partition) == (self.partition.topic, self.partition.index)
+                && block.base_offset == expected
+                && block.lies_at(location.file, at);
+            if !ours || (block.end_offset() > self.from && !self.take_block(&block, file, at)) {
+                return false;
+            }
+            expected = block.end_offset();
+            at += block.size_bytes() as u64;
+        }
+        true
+    }
+
+    fn take_block(&mut self, block: &Block, file: &Arc<dyn StorageFile>, at: u64) -> bool {
+        let size_bytes = block.payload_len as usize;
+        let position = at + HEADER_BYTES as u64;
+        let whole = block.base_offset >= self.from
+            && block.end_offset() <= self.end_offset
+            && self.found.size_bytes + size_bytes <= self.bytes_max;
+        if !whole || !file.read_resident(&mut [0], position + size_bytes as u64 - 1) {
+            return false;
+        }
+        let range = FileRange { file: file.clone(), position, size_bytes };
+        self.found.pieces.push(Piece::File(range));
+        self.found.size_bytes += size_bytes;
+        self.next = block.end_offset();
+        true
+    }
+}
+
+/// By copying, and what was checked that way need not be copied again.
+pub(crate) fn read_copied(
+    files: &FileTable,
+    partition: &Partition,
+    offset: i64,
+    bytes_max: usize,
+    committed: bool,
+) -> Result<PiecesRead, LogReadError> {
+    let read = if committed {
+        read::read_committed(files, partition, offset, bytes_max)?
+    } else {
+        let last_stable_offset = partition.state.read().last_stable_offset();
+        let read = read::read(files, partition, offset, bytes_max)?;
+        CommittedRead { read, last_stable_offset, aborted: Vec::new() }
+    };
+    let last = sluice_protocol::batches(&read.read.records).flatten().last();
+    if let Some(end_offset) = last.map(|batch| batch.last_offset() + 1) {
+        partition.state.write().mark_checked(offset, end_offset);
+    }
+    Ok(read.into())
+}
