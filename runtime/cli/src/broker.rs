@@ -87,7 +87,7 @@ pub async fn open(config: EmbeddedConfig) -> Result<Arc<EmbeddedBroker>, Exit> {
     let opened = tokio::task::spawn_blocking(|| EmbeddedBroker::open(config)).await;
     match opened.map_err(|error| Exit::failed(&error))? {
         Ok(broker) => Ok(broker),
-        Err(error @ (OpenError::Locked { .. } | OpenError::NewerFormat { .. })) => {
+        Err(error @ (OpenError::Locked { .. } | OpenError::NewerFormat { .. } | OpenError::Foreign { .. })) => {
             Err(Exit::DataDir { message: chain(&error) })
         }
         Err(error) => Err(Exit::failed(&error)),
