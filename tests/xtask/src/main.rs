@@ -18,7 +18,8 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   setup            obtain the WebAssembly toolchain and build the connectors into components
-  demo [--exit]    a database and a log file flow through the hub into Parquet and a table; it is killed on the way
+  demo [--exit]    a database and a log file flow through the hub into Parquet and a table; it is killed on the way;
+       [--kafka]   with an Apache Kafka as the log, which is killed too
   test [--full]    every test of the project; --full runs the long forms of the kill and simulation tests
   check [NAME...]  fmt, clippy and the project's own rules: without a name, all of them
   bench [NAME]     measure a release build; a table here, JSON under target/bench
