@@ -71,6 +71,37 @@ impl DataDir {
         Ok(Self { path: path.to_owned(), cluster_id, _lock: lock })
     }
 
+    /// Locks a directory that is there, for looking at it: nothing else is written.
+    ///
+    /// # Errors
+    /// As [`DataDir::open`]; [`OpenError::Damaged`] for a directory that is none.
+    pub fn inspect(path: &Path) -> Result<Self, OpenError> {
+        let failed = |action, name: &Path| {
+            let name = name.display().to_string();
+            move |source| OpenError::Io { action, name, source }
+        };
+        let meta_path = path.join(META);
+        let cluster_id = match std::fs::read_to_string(&meta_path) {
+            Ok(text) => parse_meta(path, &text)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let reason = format!("{} is no data directory", path.display());
+                return Err(OpenError::Damaged { name: META.into(), reason });
+            }
+            Err(error) => return Err(failed("read", &meta_path)(error)),
+        };
+        let lock_path = path.join(".lock");
+        let lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
+        // A directory that cannot be written, say of a backup, is nobody's.
+        let mut lock = lock.or_else(|_| File::open(&meta_path)).map_err(failed("open", &lock_path))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut pid = String::new();
+            let _ = lock.read_to_string(&mut pid);
+            let pid = if pid.trim().is_empty() { "(unknown)".into() } else { pid.trim().to_owned() };
+            return Err(OpenError::Locked { dir: path.display().to_string(), pid });
+        }
+        Ok(Self { path: path.to_owned(), cluster_id, _lock: lock })
+    }
+
     #[must_use]
     pub fn cluster_id(&self) -> &str {
         &self.cluster_id

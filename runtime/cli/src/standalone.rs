@@ -4,33 +4,32 @@ use crate::NativeConnectors;
 use crate::capabilities::capabilities;
 use crate::components::COMPONENTS;
 use crate::exit::{Exit, chain};
+use crate::log::{Log, State};
 use crate::worker_config::HubConfig;
 use axum::Router;
-use sluice_client::Broker;
 use sluice_connect_api::PluginRegistry;
-use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
 use sluice_herder::{Herder, HerderContext};
-use sluice_log::OpenError;
 use sluice_plugin_host::{GuestLimits, HostConfig, PluginFolder, PluginHost};
 use sluice_rest::{RestConfig, RestContext, router};
-use sluice_storage::{
-    ConfigBackingStore, OFFSET_TOPIC, OffsetBackingStore, PLAN_TOPIC, Secrets, StatusBackingStore, TopicLog,
-    TopicLogConfig,
-};
+use sluice_server::broker_metrics;
+use sluice_storage::Secrets;
 use sluice_telemetry::MetricsHandle;
 use sluice_worker::{SystemClock, Worker, WorkerContext};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Offsets of one connector stay together; several partitions let many connectors append at once.
-const OFFSET_PARTITIONS: i32 = 1;
+/// A part of `/metrics`.
+pub type Render = Box<dyn Fn() -> String + Send + Sync>;
 
 /// A running hub, without its listener.
 pub struct Standalone {
     pub herder: Herder,
     pub router: Router,
-    pub broker: Arc<EmbeddedBroker>,
-    /// Looks after plugin folders; dropping it ends that.
+    pub log: Log,
+    /// Renders what the Kafka listeners count, once there are any.
+    pub kafka_metrics: Arc<OnceLock<Render>>,
+    /// Looks after plugin folders and a log that is elsewhere; dropping it ends that.
     _watchers: JoinSet<()>,
     /// Keeps the guests' threads.
     _plugin_host: Arc<PluginHost>,
@@ -43,8 +42,8 @@ impl Standalone {
     /// One line that says what stands in the way.
     pub async fn start(config: &HubConfig, native: NativeConnectors, metrics: MetricsHandle) -> Result<Self, Exit> {
         let failed = |error: &(dyn std::error::Error + 'static)| Exit::failed(error);
-        let embedded = open_broker(config).await?;
-        let broker: Arc<dyn Broker> = embedded.clone();
+        let log = Log::open(config).await?;
+        let broker = log.broker();
         let secrets = Secrets::open(&config.data_dir.join("secret.key")).map_err(|error| failed(&error))?;
         let host = HostConfig { cache_dir: config.cache_dir.join("components"), limits: GuestLimits::default() };
         let host = PluginHost::new(host, capabilities(config)).map_err(|error| failed(&error))?;
@@ -53,14 +52,9 @@ impl Standalone {
         sluice_transforms::register(&plugins);
         load_components(&host, &plugins).await;
         native(&plugins);
-        let watchers = watch_folders(config, &host, &plugins).await;
+        let mut watchers = watch_folders(config, &host, &plugins).await;
 
-        let offsets = TopicLogConfig::new(OFFSET_TOPIC, OFFSET_PARTITIONS);
-        let offsets = OffsetBackingStore::open(&*broker, offsets).await.map_err(|error| failed(&error))?;
-        let plans =
-            TopicLog::open(&*broker, TopicLogConfig::new(PLAN_TOPIC, 1)).await.map_err(|error| failed(&error))?;
-        let configs = ConfigBackingStore::open(&*broker, secrets).await.map_err(|error| failed(&error))?;
-        let statuses = StatusBackingStore::open(&*broker).await.map_err(|error| failed(&error))?;
+        let State { configs, statuses, offsets, plans } = State::read(&log, config, secrets).await?;
         let offsets = Arc::new(offsets);
         let context = HerderContext {
             broker: Arc::clone(&broker),
@@ -75,30 +69,29 @@ impl Standalone {
             let (config, clock) = (worker_config, Arc::new(SystemClock::default()));
             Worker::new(WorkerContext { broker, plugins, config, listener, offsets, plans: Arc::new(plans), clock })
         });
+        let kafka_metrics: Arc<OnceLock<Render>> = Arc::default();
+        let (of, kafka) = (log.embedded().cloned(), kafka_metrics.clone());
+        let render = move || {
+            let server = kafka.get().map(|render| render()).unwrap_or_default();
+            metrics.render() + &server + &of.as_ref().map(|broker| broker_metrics(broker)).unwrap_or_default()
+        };
+        if let Some(kafka) = &config.kafka {
+            let (told, problem) = watch::channel(None);
+            herder.watch_log(problem);
+            watchers.spawn(log.clone().watch(kafka.configs.topic.clone(), told));
+        }
         let router = router(RestContext {
             herder: herder.clone(),
             config: Arc::new(RestConfig { commit: commit(), ..RestConfig::default() }),
-            metrics: Arc::new(move || metrics.render()),
+            metrics: Arc::new(render),
         });
-        Ok(Self { herder, router, broker: embedded, _watchers: watchers, _plugin_host: host })
+        Ok(Self { herder, router, log, kafka_metrics, _watchers: watchers, _plugin_host: host })
     }
 }
 
 /// The commit this was built from.
 fn commit() -> String {
     option_env!("SLUICE_COMMIT").unwrap_or("unknown").to_owned()
-}
-
-async fn open_broker(config: &HubConfig) -> Result<Arc<EmbeddedBroker>, Exit> {
-    let embedded = EmbeddedConfig { durability: config.durability, ..EmbeddedConfig::new(&config.data_dir) };
-    let opened = tokio::task::spawn_blocking(|| EmbeddedBroker::open(embedded)).await;
-    match opened.map_err(|error| Exit::failed(&error))? {
-        Ok(broker) => Ok(broker),
-        Err(error @ (OpenError::Locked { .. } | OpenError::NewerFormat { .. })) => {
-            Err(Exit::DataDir { message: chain(&error) })
-        }
-        Err(error) => Err(Exit::failed(&error)),
-    }
 }
 
 async fn load_components(host: &Arc<PluginHost>, plugins: &Arc<PluginRegistry>) {
@@ -140,4 +133,16 @@ async fn watch_folders(config: &HubConfig, host: &Arc<PluginHost>, plugins: &Arc
         watchers.spawn(folder.watch());
     }
     watchers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fail_point_of_the_log_can_be_armed() {
+        for point in FailPoints::ALL {
+            assert!(fail_point::NAMES.contains(&point), "{point} is unknown to SLUICE_FAIL_POINT");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! [`HubConfig`]: what the worker's config file and the command line ask for.
 
-use crate::args::StartOptions;
+use crate::args::{KafkaListen, StartOptions};
+use crate::broker_config::BrokerConfig;
+use crate::kafka_log::KafkaLog;
 use crate::properties;
 use sluice_capability::Ceiling;
 use sluice_connect_api::ConfigMap;
@@ -21,6 +23,7 @@ Keys of the worker config (TOML, dotted keys or tables; or Kafka Connect's .prop
   rest.advertised.host.name, .port           what worker_id shows [the listener]
   plugin.path                                folders with .wasm plugins, comma-separated
   log.durability                             fsync (default) or os
+  broker.*                                   keys of the Kafka listener and its topics: sluice broker start --help
   key.converter, value.converter             default org.apache.kafka.connect.json.JsonConverter
   key.converter.*, value.converter.*         their own keys
   task.shutdown.graceful.timeout.ms          5000
@@ -32,7 +35,16 @@ Keys of the worker config (TOML, dotted keys or tables; or Kafka Connect's .prop
   sluice.cache.dir                           compiled plugins [~/.cache/sluice]
   sluice.log.level, sluice.log.format        info; text or json
   capabilities.<name>.<setting>              ceiling for plugins, lists: capabilities.file.roots, …
-Keys of Connect's distributed mode and of Kafka clients are accepted and named as ignored at start.
+The log in an Apache Kafka instead of the embedded one:
+  bootstrap.servers                          host:port, comma-separated [embedded log]
+  group.id                                   of this hub: part of its transactional ids and default topic names
+  config.storage.topic, offset.…, status.…   where its state lives, as in Connect [_sluice_configs, …]
+  sluice.plan.storage.topic                  where sinks journal their deliveries [_sluice_plans]
+  *.storage.partitions, *.replication.factor used when the topic is created, as is any other *.storage.<setting>
+  request.timeout.ms                         how long the cluster may take to answer, also at start [30000]
+  security.protocol, sasl.*, ssl.*, socket.*, client.*; producer.*, consumer.*, admin.* for one kind of client
+                                             under librdkafka's names: sasl.username, ssl.ca.location, …
+Keys of Connect that have no effect here are accepted and named as ignored at start.
 Environment: SLUICE_URL (remote commands), RUST_LOG, SLUICE_FAIL_POINT and SLUICE_PLAN=off (tests).";
 
 /// A running hub's settings. File keys, all optional:
@@ -44,6 +56,7 @@ Environment: SLUICE_URL (remote commands), RUST_LOG, SLUICE_FAIL_POINT and SLUIC
 /// | `rest.advertised.host.name`, `rest.advertised.port` | the listener's | `worker_id` |
 /// | `plugin.path` | – | folders with `.wasm` plugins |
 /// | `log.durability` | `fsync` | or `os` |
+/// | `broker.*` | [`BrokerConfig`] | how Kafka clients are served |
 /// | `key.converter`, `value.converter` and their keys | `JsonConverter` | as in Connect |
 /// | `task.shutdown.graceful.timeout.ms` | 5000 | how long a stopping task may take |
 /// | `topic.tracking.enable`, `topic.tracking.allow.reset` | true | |
@@ -52,6 +65,7 @@ Environment: SLUICE_URL (remote commands), RUST_LOG, SLUICE_FAIL_POINT and SLUIC
 /// | `sluice.cache.dir` | `~/.cache/sluice` | compiled plugins |
 /// | `sluice.log.level`, `sluice.log.format` | `info`, `text` | |
 /// | `capabilities.<name>.<setting>` | see each capability | ceilings |
+/// | `bootstrap.servers`, `group.id`, `*.storage.*`, client keys | embedded log | see [`KafkaLog`] |
 #[derive(Debug, Clone)]
 pub struct HubConfig {
     pub data_dir: PathBuf,
@@ -59,6 +73,10 @@ pub struct HubConfig {
     pub rest_listen: SocketAddr,
     pub plugin_path: Vec<PathBuf>,
     pub durability: Durability,
+    /// What Kafka's clients are served with: keys behind `broker.`.
+    pub broker: BrokerConfig,
+    /// Where the log is, when it is not the embedded one.
+    pub kafka: Option<KafkaLog>,
     pub worker: WorkerConfig,
     pub herder: HerderConfig,
     /// Whether `worker_id` came from the config.
@@ -73,9 +91,9 @@ pub struct HubConfig {
 /// Everything wrong with a worker config, one line each.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerConfigError {
-    #[error("worker config {path} cannot be read: {reason}", path = .path.display())]
+    #[error("config {path} cannot be read: {reason}", path = .path.display())]
     Read { path: PathBuf, reason: String },
-    #[error("worker config is invalid: {}", .problems.join("; "))]
+    #[error("config is invalid: {}", .problems.join("; "))]
     Invalid { problems: Vec<String> },
 }
 
@@ -129,7 +147,12 @@ impl HubConfig {
     }
 
     fn parse(pairs: BTreeMap<String, String>, options: &StartOptions) -> Result<Self, WorkerConfigError> {
-        let mut keys = Keys { pairs, problems: Vec::new() };
+        let mut keys = Keys::new(pairs);
+        let kafka = KafkaLog::take(&mut keys.pairs, &mut keys.problems);
+        if kafka.is_some() && matches!(options.kafka_listen, Some(KafkaListen::At(_))) {
+            let problem = "bootstrap.servers puts the log into an Apache Kafka, which serves its clients itself; leave out --kafka-listen, or bootstrap.servers";
+            keys.problems.push(problem.to_owned());
+        }
         let data_dir = keys.take("data.dir").map(PathBuf::from);
         let cache_dir = keys.take("sluice.cache.dir").map(PathBuf::from);
         let listeners = keys.parsed("listeners", listener);
@@ -141,24 +164,18 @@ impl HubConfig {
         let host = host.unwrap_or_else(|| rest_listen.ip().to_string());
         let worker_id = format!("{host}:{}", port.unwrap_or(rest_listen.port()));
         let plugin_path = keys.take("plugin.path").map(|text| list(&text)).unwrap_or_default();
-        let durability = keys.parsed("log.durability", |text| match text {
-            "fsync" => Ok(Durability::Fsync),
-            "os" => Ok(Durability::Os),
-            _ => Err("must be fsync or os".to_owned()),
-        });
-        let log_format = keys.parsed("sluice.log.format", |text| match text {
-            "text" => Ok(LogFormat::Text),
-            "json" => Ok(LogFormat::Json),
-            _ => Err("must be text or json".to_owned()),
-        });
+        let durability = keys.durability();
+        let log_format = keys.log_format();
         let data_dir = options.data_dir.clone().or(data_dir).unwrap_or_else(|| home("XDG_DATA_HOME", ".local/share"));
-        let config = Self {
+        let mut config = Self {
             cache_dir: cache_dir.unwrap_or_else(|| home("XDG_CACHE_HOME", ".cache")),
             data_dir: std::path::absolute(&data_dir).unwrap_or(data_dir),
             rest_listen,
             plugin_path: plugin_path.into_iter().map(PathBuf::from).collect(),
             durability: durability.unwrap_or_default(),
-            worker: keys.worker(),
+            broker: keys.broker(),
+            worker: keys.worker(kafka.as_ref()),
+            kafka,
             herder: keys.herder(&worker_id),
             is_advertised,
             ceilings: keys.ceilings(),
@@ -166,23 +183,77 @@ impl HubConfig {
             log_format: log_format.unwrap_or(LogFormat::Text),
             ignored: keys.ignored(),
         };
-        let problems = keys.finish();
+        if config.kafka.is_some() && durability.is_some() {
+            // The cluster's own acks and flush settings decide.
+            config.ignored.push("log.durability".to_owned());
+        }
+        let problems = keys.finish("the worker; see sluice start --help");
         if problems.is_empty() { Ok(config) } else { Err(WorkerConfigError::Invalid { problems }) }
     }
 }
 
 /// What is left of the file's keys, and what was wrong with those taken.
-struct Keys {
+pub(crate) struct Keys {
     pairs: BTreeMap<String, String>,
     problems: Vec<String>,
 }
 
 impl Keys {
-    fn take(&mut self, key: &str) -> Option<String> {
+    pub(crate) fn new(pairs: BTreeMap<String, String>) -> Self {
+        Self { pairs, problems: Vec::new() }
+    }
+
+    pub(crate) fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
+    /// Takes the keys that are `chosen`, in their order.
+    pub(crate) fn take_where(&mut self, chosen: impl Fn(&str) -> bool) -> Vec<String> {
+        let found: Vec<String> = self.pairs.keys().filter(|key| chosen(key)).cloned().collect();
+        for key in &found {
+            self.pairs.remove(key);
+        }
+        found
+    }
+
+    pub(crate) fn durability(&mut self) -> Option<Durability> {
+        self.parsed("log.durability", |text| match text {
+            "fsync" => Ok(Durability::Fsync),
+            "os" => Ok(Durability::Os),
+            _ => Err("must be fsync or os".to_owned()),
+        })
+    }
+
+    pub(crate) fn log_format(&mut self) -> Option<LogFormat> {
+        self.parsed("sluice.log.format", |text| match text {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err("must be text or json".to_owned()),
+        })
+    }
+
+    /// What `broker.…` says.
+    fn broker(&mut self) -> BrokerConfig {
+        let (config, problems) = BrokerConfig::parse(self.below("broker."));
+        self.problems.extend(problems.into_iter().map(|problem| format!("broker.{problem}")));
+        for (is_given, key) in [
+            (config.data_dir.is_some(), "data.dir"),
+            (config.durability.is_some(), "log.durability"),
+            (config.log_level.is_some(), "sluice.log.level"),
+            (config.log_format.is_some(), "sluice.log.format"),
+        ] {
+            if is_given {
+                self.problem(format!("broker.{key} has no effect in a hub; use {key}"));
+            }
+        }
+        config
+    }
+
+    pub(crate) fn take(&mut self, key: &str) -> Option<String> {
         self.pairs.remove(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    fn parsed<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(crate) fn parsed<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let text = self.take(key)?;
         match parse(&text) {
             Ok(value) => Some(value),
@@ -193,7 +264,7 @@ impl Keys {
         }
     }
 
-    fn set<T>(&mut self, key: &str, field: &mut T, parse: impl Fn(&str) -> Result<T, String>) {
+    pub(crate) fn set<T>(&mut self, key: &str, field: &mut T, parse: impl Fn(&str) -> Result<T, String>) {
         if let Some(value) = self.parsed(key, parse) {
             *field = value;
         }
@@ -204,8 +275,11 @@ impl Keys {
         keys.into_iter().filter_map(|key| Some((key[prefix.len()..].to_owned(), self.take(&key)?))).collect()
     }
 
-    fn worker(&mut self) -> WorkerConfig {
-        let mut worker = WorkerConfig::default();
+    fn worker(&mut self, kafka: Option<&KafkaLog>) -> WorkerConfig {
+        let mut worker = WorkerConfig { waits_for_log: kafka.is_some(), ..WorkerConfig::default() };
+        if let Some(group_id) = kafka.and_then(|kafka| kafka.group_id.clone()) {
+            worker.transactional_id_prefix = group_id;
+        }
         for (key, converter) in
             [("key.converter", &mut worker.key_converter), ("value.converter", &mut worker.value_converter)]
         {
@@ -251,10 +325,6 @@ impl Keys {
     }
 
     fn ignored(&mut self) -> Vec<String> {
-        if self.pairs.remove("bootstrap.servers").is_some() {
-            let problem = "bootstrap.servers asks for an external Kafka, which this build cannot use yet; remove it to use the embedded log";
-            self.problems.push(problem.to_owned());
-        }
         let is_ignored = |key: &String| {
             IGNORED.iter().any(|known| key == known || (known.ends_with('.') && key.starts_with(known)))
                 || ["ssl.", "sasl.", "security.", "listeners.https.", "header.converter."]
@@ -268,15 +338,15 @@ impl Keys {
         ignored
     }
 
-    fn finish(mut self) -> Vec<String> {
-        let unknown =
-            self.pairs.into_keys().map(|key| format!("{key} is no key of the worker; see sluice start --help"));
+    /// Everything that is wrong. What nobody took is no key of `owner`.
+    pub(crate) fn finish(mut self, owner: &str) -> Vec<String> {
+        let unknown = self.pairs.into_keys().map(|key| format!("{key} is no key of {owner}"));
         self.problems.extend(unknown);
         self.problems
     }
 }
 
-fn read(path: &PathBuf) -> Result<BTreeMap<String, String>, WorkerConfigError> {
+pub(crate) fn read(path: &PathBuf) -> Result<BTreeMap<String, String>, WorkerConfigError> {
     let failed = |reason: String| WorkerConfigError::Read { path: path.clone(), reason };
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     if path.extension().is_some_and(|extension| extension == "properties") {
@@ -316,11 +386,11 @@ fn text_of(value: &toml::Value) -> String {
     }
 }
 
-fn list(text: &str) -> Vec<String> {
+pub(crate) fn list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
-fn boolean(text: &str) -> Result<bool, String> {
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -328,11 +398,11 @@ fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
-fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| "must be a whole number that fits".to_owned())
 }
 
-fn millis(text: &str) -> Result<Duration, String> {
+pub(crate) fn millis(text: &str) -> Result<Duration, String> {
     number(text).map(Duration::from_millis)
 }
 
@@ -383,10 +453,38 @@ mod tests {
 
     #[test]
     fn every_problem_is_named_at_once() {
-        let text = "listeners=ftp://x\nlog.durability=maybe\ncolour=red\nbootstrap.servers=localhost:9092\n";
+        let text = "listeners=ftp://x\nlog.durability=maybe\ncolour=red\n";
         let error = parse("worker.properties", text).unwrap_err().to_string();
-        for expected in ["listeners=ftp://x", "log.durability=maybe", "colour is no key", "bootstrap.servers"] {
+        for expected in ["listeners=ftp://x", "log.durability=maybe", "colour is no key"] {
             assert!(error.contains(expected), "{expected} is not in {error}");
         }
+    }
+
+    #[test]
+    fn bootstrap_servers_chooses_the_log_in_both_formats() {
+        let toml = "bootstrap.servers = [\"a:9092\", \"b:9092\"]\n\"group.id\" = \"g\"\nsasl.password = \"hunter2\"\n[offset.storage]\npartitions = 3\n";
+        let properties =
+            "bootstrap.servers=a:9092,b:9092\ngroup.id=g\nsasl.password=hunter2\noffset.storage.partitions=3\n";
+        for (file, text) in [("worker.toml", toml), ("worker.properties", properties)] {
+            let config = parse(file, text).unwrap();
+            assert!(config.ignored.is_empty(), "{:?}", config.ignored);
+            assert!(!format!("{config:?}").contains("hunter2"));
+            let kafka = config.kafka.unwrap();
+            assert_eq!((kafka.cluster.bootstrap_servers.as_str(), kafka.offsets.partitions), ("a:9092,b:9092", 3));
+            assert_eq!(config.worker.transactional_id_prefix, "g");
+            assert!(config.worker.waits_for_log);
+        }
+        assert!(parse("worker.properties", "group.id=g\n").unwrap().kafka.is_none());
+    }
+
+    #[test]
+    fn an_external_kafka_and_a_listener_of_our_own_exclude_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker.properties");
+        std::fs::write(&path, "bootstrap.servers=a:9092\n").unwrap();
+        let listen = "127.0.0.1:9092".parse().unwrap();
+        let options = StartOptions { config: Some(path), kafka_listen: Some(listen), ..StartOptions::default() };
+        let error = HubConfig::load(&options).unwrap_err().to_string();
+        assert!(error.contains("--kafka-listen") && error.contains("bootstrap.servers"), "{error}");
     }
 }

@@ -14,6 +14,9 @@ use std::io::{self, Read, Write};
 /// What one batch may inflate to: producers cut batches at 16 KiB to 1 MiB before they compress them.
 pub const INFLATED_BYTES_MAX: usize = 64 << 20;
 
+/// What the batches of one call may inflate to before no further one is: many small batches can each inflate to much.
+pub const INFLATED_TOGETHER_BYTES: usize = 16 << 20;
+
 /// How `snappy-java` begins a stream: its name, a version and the oldest version that can read it.
 const XERIAL_MAGIC: &[u8] = b"\x82SNAPPY\0";
 const XERIAL_HEADER_BYTES: usize = 16;
@@ -27,6 +30,9 @@ const CODEC_MASK: u8 = 0x07;
 
 /// The batches with uncompressed records, at the same offsets and with valid checksums; borrowed when none is compressed.
 ///
+/// At least the first. Those behind the one that reaches [`INFLATED_TOGETHER_BYTES`] are left out: whoever wants them reads on from the
+/// last offset that came.
+///
 /// # Errors
 /// Every [`BatchError`] of walking over batches, [`BatchError::Inflate`] for bytes that do not decompress, [`BatchError::TooLarge`] for a
 /// batch above [`INFLATED_BYTES_MAX`].
@@ -38,8 +44,11 @@ pub fn inflated(records: &[u8]) -> Result<Cow<'_, [u8]>, BatchError> {
     if is_plain {
         return Ok(Cow::Borrowed(records));
     }
-    let mut plain = Vec::with_capacity(records.len().saturating_mul(3));
+    let mut plain = Vec::with_capacity(records.len().saturating_mul(3).min(INFLATED_TOGETHER_BYTES));
     for batch in batches(records) {
+        if plain.len() >= INFLATED_TOGETHER_BYTES {
+            break;
+        }
         inflate_batch(&batch?, &mut plain)?;
     }
     Ok(Cow::Owned(plain))

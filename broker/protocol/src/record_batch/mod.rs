@@ -31,6 +31,8 @@ mod transaction;
 mod varint;
 
 pub use builder::{EncodeError, NoHeaders, RecordBatchBuilder, RecordColumns, empty_batch, encode};
+#[cfg(test)]
+use compression::INFLATED_TOGETHER_BYTES;
 pub use compression::{INFLATED_BYTES_MAX, compressed, inflated};
 pub use read::{
     BatchError, Batches, Compression, HeaderRef, Headers, RecordBatchRef, RecordRef, Records, batches, set_base_offset,

@@ -275,6 +275,15 @@ fn a_decompression_bomb_ends_at_the_limit() {
     }
 }
 
+#[test]
+fn many_small_batches_that_inflate_to_much_do_not_all_inflate_at_once() {
+    let batch = compressed(&rows(1, 1 << 20), TheirCompression::Zstd);
+    let plain = encoded_by_them(&rows(1, 1 << 20), TheirCompression::None);
+    let inflated = inflated(&batch.repeat(60)).expect("they inflate").into_owned();
+    let count = INFLATED_TOGETHER_BYTES.div_ceil(plain.len());
+    assert_eq!(inflated, plain.repeat(count), "whole batches, and no more than reach the limit");
+}
+
 proptest! {
     #[test]
     fn damaged_compressed_batches_never_panic(codec in 0..4usize, at in any::<prop::sample::Index>(), flip in 1..=255u8) {
