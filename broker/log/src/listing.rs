@@ -90,7 +90,12 @@ pub(crate) struct LostFile {
 impl LostFile {
     pub(crate) fn new(storage: &Arc<dyn Storage>, number: u64, kind: FileKind, size: u64, found: u64) -> Self {
         let name = file_name(number, kind);
-        tracing::error!(file = name, size_bytes = size, found_bytes = found, "a log file is missing or cut short");
+        tracing::error!(
+            file = name,
+            size_bytes = size,
+            found_bytes = found,
+            "a log file is missing, cut short or cannot be read"
+        );
         let index = || {
             let file = storage.open(&sidecar_name(number)).ok()?;
             let mut bytes = vec![0; usize::try_from(file.size().ok()?).ok()?];
@@ -126,7 +131,11 @@ pub(crate) fn fence_gaps(lost: &[LostFile], key: (TopicId, i32), state: &mut Par
     for (base_offset, end_offset) in gaps {
         let holder = lost.iter().find(|file| file.end_of(key) > base_offset).or(lost.first());
         let Some(missing) = holder.map(|file| file.missing) else { continue };
-        state.add_damage(base_offset, end_offset, format!("log file {} is missing or cut short", missing.file));
+        state.add_damage(
+            base_offset,
+            end_offset,
+            format!("log file {} is missing, cut short or cannot be read", missing.file),
+        );
         let offsets = Some(LostOffsets { topic: key.0, partition: key.1, base_offset, end_offset });
         let (position, size_bytes) = (missing.found_bytes, missing.size_bytes - missing.found_bytes);
         fenced.push(DamagedBlock { file: missing.file, position, size_bytes, offsets });
