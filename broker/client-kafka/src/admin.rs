@@ -23,7 +23,8 @@ impl Admin for KafkaAdmin {
     async fn create_topic(&self, topic: NewTopic) -> Result<TopicDescription, AdminError> {
         let NewTopic { name, partitions, config } = topic;
         // -1: the cluster's `default.replication.factor` (KIP-464).
-        let mut new = NativeTopic::new(&name, partitions, TopicReplication::Fixed(-1));
+        let replication = self.0.config.replication_factors.get(&*name).map_or(-1, |factor| i32::from(*factor));
+        let mut new = NativeTopic::new(&name, partitions, TopicReplication::Fixed(replication));
         for (key, value) in &config {
             new = new.set(key, value);
         }

@@ -5,6 +5,7 @@ use crate::config::KafkaConfig;
 use crate::consumer::KafkaConsumer;
 use crate::error::{ConnectError, Failure};
 use crate::log::ClientLog;
+use crate::native::admin::describe_topics;
 use crate::native::consumer::Consumer as NativeConsumer;
 use crate::producer::{KafkaProducer, Standing};
 use crate::topics::Topics;
@@ -12,7 +13,7 @@ use parking_lot::Mutex;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::Client;
 use rdkafka::config::FromClientConfigAndContext;
-use sluice_client::{Admin, AppendError, Broker, Consumer, Producer};
+use sluice_client::{Admin, AdminError, AppendError, Broker, Consumer, Producer};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -69,6 +70,21 @@ impl KafkaBroker {
                 clients: Some(Arc::new(clients)),
             }),
         })
+    }
+}
+
+impl KafkaBroker {
+    /// Whether the cluster answers within `timeout`, asked about one topic, which need not exist.
+    ///
+    /// # Errors
+    /// [`AdminError::Unavailable`], with what librdkafka said last.
+    pub async fn ping(&self, topic: &str, timeout: Duration) -> Result<(), AdminError> {
+        let topic = topic.to_owned();
+        let answered = self
+            .inner
+            .with_clients(move |clients, _| describe_topics(clients.client(), &[&topic], timeout).map(drop))
+            .await;
+        answered.map_err(|failure| self.inner.unavailable(failure))
     }
 }
 

@@ -22,9 +22,9 @@ const PASSED_ON: [&str; 4] = ["security.protocol", "client.id", "client.rack", "
 const PASSED_ON_PREFIXES: [&str; 3] = ["sasl.", "ssl.", "socket."];
 
 /// Which cluster, and settings for its clients under librdkafka's names (`security.protocol`, `sasl.username`,
-/// `ssl.ca.location`, …). Keys of the Java client that librdkafka does not have (`sasl.jaas.config`,
-/// `ssl.truststore.location`) are refused by name when connecting.
-#[derive(Debug, Clone)]
+/// `ssl.ca.location`, …). The Java client's `sasl.jaas.config` is understood where it is a name and a
+/// password; its keys that librdkafka does not have (`ssl.truststore.location`) are refused by name when connecting.
+#[derive(Clone)]
 pub struct KafkaConfig {
     /// `host:port`, comma-separated.
     pub bootstrap_servers: String,
@@ -34,6 +34,8 @@ pub struct KafkaConfig {
     pub producer: BTreeMap<String, String>,
     pub consumer: BTreeMap<String, String>,
     pub admin: BTreeMap<String, String>,
+    /// Of topics that are created under these names; any other takes the cluster's `default.replication.factor`.
+    pub replication_factors: BTreeMap<String, i16>,
     /// How long one request may take, connecting included.
     pub request_timeout: Duration,
     /// Appends of one producer that wait for their transaction, in bytes.
@@ -50,6 +52,7 @@ impl KafkaConfig {
             producer: BTreeMap::new(),
             consumer: BTreeMap::new(),
             admin: BTreeMap::new(),
+            replication_factors: BTreeMap::new(),
             request_timeout: Duration::from_secs(30),
             queue_bytes_max: 16 << 20,
         }
@@ -69,7 +72,9 @@ impl KafkaConfig {
             if let Some((key, kind)) =
                 one_kind.into_iter().find_map(|(prefix, kind)| Some((key.strip_prefix(prefix)?, kind)))
             {
-                kind.insert(key.to_owned(), value.clone());
+                if !Self::is_granted(key, value) {
+                    kind.insert(key.to_owned(), value.clone());
+                }
             } else if PASSED_ON.contains(&key.as_str())
                 || PASSED_ON_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
             {
@@ -77,6 +82,18 @@ impl KafkaConfig {
             }
         }
         Some(config)
+    }
+
+    /// Settings that say what is so anyway; Connect's workers often have them.
+    fn is_granted(key: &str, value: &str) -> bool {
+        matches!(
+            (key, value.trim()),
+            ("acks", "all" | "-1")
+                | ("auto.offset.reset", "earliest")
+                | ("enable.auto.commit", "false")
+                | ("enable.idempotence", "true")
+                | ("isolation.level", "read_committed")
+        )
     }
 
     pub(crate) fn check(&self) -> Result<(), ConnectError> {
@@ -114,6 +131,9 @@ impl KafkaConfig {
             ("transactional.id", transactional_id),
             ("enable.idempotence", "true"),
             ("acks", "all"),
+            // A transaction that waits for a cluster which is away must not be taken for abandoned when it is back. Kafka's
+            // `transaction.max.timeout.ms` allows no more by default.
+            ("transaction.timeout.ms", "900000"),
             // Every transaction is flushed; waiting longer would only delay it.
             ("linger.ms", "1"),
             // The topic's own limit decides.
@@ -129,9 +149,50 @@ impl KafkaConfig {
             config.set(*key, *value);
         }
         for (key, value) in self.client.iter().chain(kind) {
-            config.set(key, value);
+            match (key.as_str(), login(value)) {
+                ("sasl.jaas.config", Some((username, password))) => {
+                    config.set("sasl.username", username).set("sasl.password", password);
+                }
+                _ => drop(config.set(key, value)),
+            }
         }
         config
+    }
+}
+
+/// User name and password of the Java client's `…PlainLoginModule required username="me" password="secret";`, also of
+/// `ScramLoginModule`. `None`: it is something else, which librdkafka refuses by the key's name.
+fn login(jaas: &str) -> Option<(String, String)> {
+    let (module, options) = jaas.trim().split_once(char::is_whitespace)?;
+    if !module.ends_with("PlainLoginModule") && !module.ends_with("ScramLoginModule") {
+        return None;
+    }
+    let option = |name: &str| {
+        let (_, value) = options.split_once(&format!("{name}=\""))?;
+        let mut text = String::new();
+        let mut characters = value.chars();
+        loop {
+            match characters.next()? {
+                '"' => return Some(text),
+                '\\' => text.push(characters.next()?),
+                character => text.push(character),
+            }
+        }
+    };
+    Some((option("username")?, option("password")?))
+}
+
+/// Names of settings; their values may be passwords.
+impl std::fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = |keys: &BTreeMap<String, String>| keys.keys().cloned().collect::<Vec<_>>();
+        f.debug_struct("KafkaConfig")
+            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("client", &names(&self.client))
+            .field("producer", &names(&self.producer))
+            .field("consumer", &names(&self.consumer))
+            .field("admin", &names(&self.admin))
+            .finish_non_exhaustive()
     }
 }
 
@@ -163,6 +224,32 @@ mod tests {
         assert_eq!((consumer.get("sasl.username"), consumer.get("group.id")), (Some("reader"), Some("sluice-reader")));
         assert_eq!(consumer.get("security.protocol"), Some("SASL_SSL"));
         assert_eq!(config.admin_client().get("bootstrap.servers"), Some("a:1,b:2"));
+    }
+
+    #[test]
+    fn what_is_so_anyway_may_be_said_and_no_value_is_shown() {
+        let config = KafkaConfig::from_worker(&worker(&[
+            ("bootstrap.servers", "a:1"),
+            ("producer.acks", "all"),
+            ("consumer.auto.offset.reset", "earliest"),
+            ("sasl.password", "hunter2"),
+        ]))
+        .expect("it names a cluster");
+        config.check().expect("nothing reserved");
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_java_clients_login_is_understood_where_it_is_a_name_and_a_password() {
+        let mut config = KafkaConfig::new("a:1");
+        let module = "org.apache.kafka.common.security.scram.ScramLoginModule";
+        let jaas = format!(r#"{module} required username="me" password="a \"b\"";"#);
+        config.client.insert("sasl.jaas.config".to_owned(), jaas);
+        let client = config.admin_client();
+        assert_eq!((client.get("sasl.username"), client.get("sasl.password")), (Some("me"), Some("a \"b\"")));
+        assert_eq!(client.get("sasl.jaas.config"), None);
+        config.client.insert("sasl.jaas.config".to_owned(), "com.sun.Krb5LoginModule required;".to_owned());
+        assert!(config.admin_client().get("sasl.jaas.config").is_some());
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! - An answer without records is given only when the cluster was asked for the last stable offset and nothing lies
 //!   below it.
 
-use crate::broker::Inner;
+use crate::broker::{Clients, Inner};
 use crate::error::{Failure, fetch_error};
 use crate::native::PartitionList;
 use crate::native::consumer::{Consumer, EARLIEST, LATEST, Message};
@@ -17,6 +17,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use sluice_client::{FetchError, FetchPartition, Fetched, FetchedPartition, TopicPartition};
 use sluice_protocol::{RecordBatchBuilder, batches, empty_batch, set_base_offset};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ const BATCH_BYTES: usize = 1 << 20;
 pub(crate) struct Reader {
     slots: Vec<Slot>,
     consumer: Consumer,
+    /// For offsets: a request on the consumer's own connection would wait behind its fetches.
+    clients: Arc<Clients>,
     timeout: Duration,
 }
 
@@ -59,7 +62,7 @@ impl Slot {
 impl Reader {
     pub(crate) fn open(inner: &Inner) -> Result<Self, Failure> {
         let consumer = Consumer::new(&inner.config.consumer_client(), &inner.log)?;
-        Ok(Self { slots: Vec::new(), consumer, timeout: inner.timeout() })
+        Ok(Self { slots: Vec::new(), consumer, clients: inner.clients(), timeout: inner.timeout() })
     }
 
     /// Whether the next fetch can go on where the last one ended.
@@ -82,11 +85,18 @@ impl Reader {
         self.receive(Duration::ZERO, bytes_wanted);
         while !self.slots.iter().any(Slot::has_news) {
             let rest = deadline.saturating_duration_since(Instant::now());
-            if rest.is_zero() || is_abandoned.load(Ordering::Relaxed) {
+            if is_abandoned.load(Ordering::Relaxed) {
+                break;
+            }
+            if rest.is_zero() {
                 self.look_again(bytes_wanted, is_abandoned);
                 break;
             }
             self.receive(rest.min(SLICE), bytes_wanted);
+        }
+        if is_abandoned.load(Ordering::Relaxed) {
+            // What came stays for the next fetch.
+            return Vec::new();
         }
         self.slots.iter_mut().zip(wanted).map(|(slot, wanted)| answer(slot, wanted.max_bytes)).collect()
     }
@@ -94,7 +104,7 @@ impl Reader {
     /// Begins anew at the offsets asked for, where they can be read.
     fn assign(&mut self, wanted: &[FetchPartition]) {
         let partitions: Vec<TopicPartition> = wanted.iter().map(|wanted| wanted.partition.clone()).collect();
-        let known = watermarks(&self.consumer, &partitions, self.timeout);
+        let known = watermarks(&self.clients.offsets, &partitions, self.timeout);
         let mut assignment = PartitionList::new();
         self.slots.clear();
         for (wanted, known) in wanted.iter().zip(known) {
@@ -162,7 +172,7 @@ impl Reader {
     /// Nothing came in time. If there is something all the same, waits for it.
     fn look_again(&mut self, bytes_wanted: usize, is_abandoned: &AtomicBool) {
         let partitions: Vec<TopicPartition> = self.slots.iter().map(|slot| slot.partition.clone()).collect();
-        for (slot, known) in self.slots.iter_mut().zip(watermarks(&self.consumer, &partitions, self.timeout)) {
+        for (slot, known) in self.slots.iter_mut().zip(watermarks(&self.clients.offsets, &partitions, self.timeout)) {
             match known {
                 Ok((start, end)) => {
                     (slot.log_start_offset, slot.end) = (start, end);
@@ -337,15 +347,49 @@ pub(crate) fn offsets_at(
     time: i64,
     timeout: Duration,
 ) -> Vec<Result<i64, FetchError>> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let rest = deadline.saturating_duration_since(Instant::now());
+        let found = ask_offsets_at(consumer, partitions, time, rest.max(SLICE));
+        let has_moved = found.iter().any(|found| found.as_ref().is_err_and(|failure| is_elsewhere(failure.code)));
+        if !has_moved || rest.is_zero() {
+            let explained = partitions.iter().zip(found);
+            return explained
+                .map(|(partition, found)| found.map_err(|failure| fetch_error(failure, partition)))
+                .collect();
+        }
+        // librdkafka asks for the new leader meanwhile.
+        std::thread::sleep(SLICE);
+    }
+}
+
+/// Whether a partition has another leader, or its leader another term, than librdkafka has heard of: after a restart.
+fn is_elsewhere(code: Code) -> bool {
+    matches!(
+        code,
+        Code::FencedLeaderEpoch
+            | Code::UnknownLeaderEpoch
+            | Code::NotLeaderForPartition
+            | Code::LeaderNotAvailable
+            | Code::OffsetNotAvailable
+    )
+}
+
+fn ask_offsets_at(
+    consumer: &Consumer,
+    partitions: &[TopicPartition],
+    time: i64,
+    timeout: Duration,
+) -> Vec<Result<i64, Failure>> {
     let mut asked = PartitionList::new();
     for partition in partitions {
         asked.add(&partition.topic, partition.partition, time, "");
     }
     let outcome = consumer.list_offsets(&mut asked, timeout);
-    let found = partitions.iter().zip(asked.entries()).map(|(partition, entry)| match (entry.code, &outcome) {
+    let found = asked.entries().map(|entry| match (entry.code, &outcome) {
         (Code::NoError, Ok(())) => Ok(entry.offset),
-        (Code::NoError, Err(failure)) => Err(fetch_error(failure.clone(), partition)),
-        (code, _) => Err(fetch_error(code.into(), partition)),
+        (Code::NoError, Err(failure)) => Err(failure.clone()),
+        (code, _) => Err(code.into()),
     });
     found.collect()
 }

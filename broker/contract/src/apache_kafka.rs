@@ -57,9 +57,27 @@ pub fn shared() -> Option<&'static ApacheKafka> {
         Some(_) => None,
     });
     if shared.is_none() {
-        skipped(&format!("no {} on this machine; {GET_JAVA}", missing().unwrap_or("java")));
+        skipped(&unavailable().unwrap_or_else(|| GET_JAVA.to_owned()));
     }
     shared.as_ref()
+}
+
+/// One of the caller's own, which may be killed. `None`: it cannot be had here, which was said.
+///
+/// # Panics
+/// As [`shared`].
+pub fn own() -> Option<ApacheKafka> {
+    if let Some(reason) = unavailable() {
+        skipped(&reason);
+        return None;
+    }
+    Some(ApacheKafka::start().unwrap_or_else(|error| panic!("Apache Kafka {VERSION}: {error}")))
+}
+
+/// Why it cannot be had on this machine, and what to install; `None`: it can.
+#[must_use]
+pub fn unavailable() -> Option<String> {
+    missing().map(|program| format!("no {program} on this machine; {GET_JAVA}"))
 }
 
 /// Says aloud that a test did not run: past the test harness, which keeps what passing tests print.

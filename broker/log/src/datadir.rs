@@ -34,6 +34,10 @@ impl DataDir {
             let name = name.display().to_string();
             move |source| OpenError::Io { action, name, source }
         };
+        // Before anything is written: what is refused stays as it is.
+        if let Ok(text) = std::fs::read_to_string(path.join(META)) {
+            parse_meta(path, &text)?;
+        }
         std::fs::create_dir_all(path).map_err(failed("create", path))?;
         let lock_path = path.join(".lock");
         let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
@@ -49,6 +53,13 @@ impl DataDir {
         let cluster_id = match std::fs::read_to_string(&meta_path) {
             Ok(text) => parse_meta(path, &text)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if path.join("log").is_dir() {
+                    tracing::error!(
+                        file = %meta_path.display(),
+                        cluster_id = new_cluster_id,
+                        "the data directory's meta.properties was missing; its log goes on under a new cluster id"
+                    );
+                }
                 write_meta(path, new_cluster_id).map_err(failed("write", &meta_path))?;
                 new_cluster_id.to_owned()
             }

@@ -7,9 +7,9 @@ use crate::exit::{Exit, chain};
 use crate::start::{DRAIN_TIMEOUT, Signals};
 use crate::worker_config::home;
 use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
-use sluice_log::{Durability, OpenError};
+use sluice_log::{Durability, FailPoints, OpenError};
 use sluice_server::{Endpoint, Listener, Server, ServerConfig, ServerError};
-use sluice_telemetry::LogFormat;
+use sluice_telemetry::{LogFormat, fail_point};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -80,13 +80,14 @@ async fn serve(config: BrokerConfig, options: &BrokerStartOptions) -> Result<(),
 
 /// Opens the log in a data directory that nobody else uses.
 pub async fn open(config: EmbeddedConfig) -> Result<Arc<EmbeddedBroker>, Exit> {
+    let config = EmbeddedConfig { fail_points: FailPoints::new(fail_point::hit), ..config };
     if config.durability == Durability::Os {
         tracing::warn!("log.durability=os: what is acknowledged survives a crash of this process, not of the machine");
     }
     let opened = tokio::task::spawn_blocking(|| EmbeddedBroker::open(config)).await;
     match opened.map_err(|error| Exit::failed(&error))? {
         Ok(broker) => Ok(broker),
-        Err(error @ (OpenError::Locked { .. } | OpenError::NewerFormat { .. })) => {
+        Err(error @ (OpenError::Locked { .. } | OpenError::NewerFormat { .. } | OpenError::Foreign { .. })) => {
             Err(Exit::DataDir { message: chain(&error) })
         }
         Err(error) => Err(Exit::failed(&error)),

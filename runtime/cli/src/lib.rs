@@ -1,6 +1,6 @@
 //! The command `sluice`: the hub itself, and its remote control over REST. The only place where concrete parts meet.
 //!
-//! Reading order: [`standalone`] (the wiring), [`capabilities`] (what guests may be given), [`worker_config`] (every key of
+//! Reading order: [`standalone`] (the wiring), `log` (which log it is, and the hub's topics in it), [`capabilities`] (what guests may be given), [`worker_config`] (every key of
 //! the worker), `start` (signals and exit codes), then one file per command group.
 //!
 //! What it is not: it holds no logic of the hub. What a command shows comes from REST, or from a broker over Kafka's protocol
@@ -20,7 +20,8 @@ mod connector_files;
 mod doctor;
 mod exit;
 mod kafka;
-
+mod kafka_log;
+mod log;
 mod log_files;
 mod output;
 mod plugin;
@@ -32,6 +33,7 @@ mod worker_config;
 
 pub use connector_files::{ConnectorFile, read_connector_file};
 pub use exit::Exit;
+pub use kafka_log::KafkaLog;
 pub use worker_config::{HubConfig, WorkerConfigError};
 
 use args::{Arguments, Command};

@@ -42,9 +42,10 @@ pub fn run(arguments: LogArguments, output: Output) -> Result<(), Exit> {
 fn refused(error: OpenError) -> Exit {
     let message = chain(&error);
     match error {
-        OpenError::Locked { .. } | OpenError::NewerFormat { .. } | OpenError::Damaged { .. } => {
-            Exit::DataDir { message }
-        }
+        OpenError::Locked { .. }
+        | OpenError::NewerFormat { .. }
+        | OpenError::Foreign { .. }
+        | OpenError::Damaged { .. } => Exit::DataDir { message },
         OpenError::Io { .. } => Exit::Failed { message },
     }
 }

@@ -1,30 +1,23 @@
 //! The hub in one process: log, plugins, worker, herder and REST, put together.
 
 use crate::NativeConnectors;
-use crate::broker;
 use crate::capabilities::capabilities;
 use crate::components::COMPONENTS;
 use crate::exit::{Exit, chain};
+use crate::log::{Log, State};
 use crate::worker_config::HubConfig;
 use axum::Router;
-use sluice_client::Broker;
 use sluice_connect_api::PluginRegistry;
-use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
 use sluice_herder::{Herder, HerderContext};
 use sluice_plugin_host::{GuestLimits, HostConfig, PluginFolder, PluginHost};
 use sluice_rest::{RestConfig, RestContext, router};
 use sluice_server::broker_metrics;
-use sluice_storage::{
-    ConfigBackingStore, OFFSET_TOPIC, OffsetBackingStore, PLAN_TOPIC, Secrets, StatusBackingStore, TopicLog,
-    TopicLogConfig,
-};
+use sluice_storage::Secrets;
 use sluice_telemetry::MetricsHandle;
 use sluice_worker::{SystemClock, Worker, WorkerContext};
 use std::sync::{Arc, OnceLock};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-
-/// Offsets of one connector stay together; several partitions let many connectors append at once.
-const OFFSET_PARTITIONS: i32 = 1;
 
 /// A part of `/metrics`.
 pub type Render = Box<dyn Fn() -> String + Send + Sync>;
@@ -33,10 +26,10 @@ pub type Render = Box<dyn Fn() -> String + Send + Sync>;
 pub struct Standalone {
     pub herder: Herder,
     pub router: Router,
-    pub broker: Arc<EmbeddedBroker>,
+    pub log: Log,
     /// Renders what the Kafka listeners count, once there are any.
     pub kafka_metrics: Arc<OnceLock<Render>>,
-    /// Looks after plugin folders; dropping it ends that.
+    /// Looks after plugin folders and a log that is elsewhere; dropping it ends that.
     _watchers: JoinSet<()>,
     /// Keeps the guests' threads.
     _plugin_host: Arc<PluginHost>,
@@ -49,9 +42,8 @@ impl Standalone {
     /// One line that says what stands in the way.
     pub async fn start(config: &HubConfig, native: NativeConnectors, metrics: MetricsHandle) -> Result<Self, Exit> {
         let failed = |error: &(dyn std::error::Error + 'static)| Exit::failed(error);
-        let embedded = config.broker.embedded(config.data_dir.clone());
-        let embedded = broker::open(EmbeddedConfig { durability: config.durability, ..embedded }).await?;
-        let broker: Arc<dyn Broker> = embedded.clone();
+        let log = Log::open(config).await?;
+        let broker = log.broker();
         let secrets = Secrets::open(&config.data_dir.join("secret.key")).map_err(|error| failed(&error))?;
         let host = HostConfig { cache_dir: config.cache_dir.join("components"), limits: GuestLimits::default() };
         let host = PluginHost::new(host, capabilities(config)).map_err(|error| failed(&error))?;
@@ -60,14 +52,9 @@ impl Standalone {
         sluice_transforms::register(&plugins);
         load_components(&host, &plugins).await;
         native(&plugins);
-        let watchers = watch_folders(config, &host, &plugins).await;
+        let mut watchers = watch_folders(config, &host, &plugins).await;
 
-        let offsets = TopicLogConfig::new(OFFSET_TOPIC, OFFSET_PARTITIONS);
-        let offsets = OffsetBackingStore::open(&*broker, offsets).await.map_err(|error| failed(&error))?;
-        let plans =
-            TopicLog::open(&*broker, TopicLogConfig::new(PLAN_TOPIC, 1)).await.map_err(|error| failed(&error))?;
-        let configs = ConfigBackingStore::open(&*broker, secrets).await.map_err(|error| failed(&error))?;
-        let statuses = StatusBackingStore::open(&*broker).await.map_err(|error| failed(&error))?;
+        let State { configs, statuses, offsets, plans } = State::read(&log, config, secrets).await?;
         let offsets = Arc::new(offsets);
         let context = HerderContext {
             broker: Arc::clone(&broker),
@@ -83,17 +70,22 @@ impl Standalone {
             Worker::new(WorkerContext { broker, plugins, config, listener, offsets, plans: Arc::new(plans), clock })
         });
         let kafka_metrics: Arc<OnceLock<Render>> = Arc::default();
-        let (of, kafka) = (embedded.clone(), kafka_metrics.clone());
+        let (of, kafka) = (log.embedded().cloned(), kafka_metrics.clone());
         let render = move || {
             let server = kafka.get().map(|render| render()).unwrap_or_default();
-            metrics.render() + &server + &broker_metrics(&of)
+            metrics.render() + &server + &of.as_ref().map(|broker| broker_metrics(broker)).unwrap_or_default()
         };
+        if let Some(kafka) = &config.kafka {
+            let (told, problem) = watch::channel(None);
+            herder.watch_log(problem);
+            watchers.spawn(log.clone().watch(kafka.configs.topic.clone(), told));
+        }
         let router = router(RestContext {
             herder: herder.clone(),
             config: Arc::new(RestConfig { commit: commit(), ..RestConfig::default() }),
             metrics: Arc::new(render),
         });
-        Ok(Self { herder, router, broker: embedded, kafka_metrics, _watchers: watchers, _plugin_host: host })
+        Ok(Self { herder, router, log, kafka_metrics, _watchers: watchers, _plugin_host: host })
     }
 }
 
@@ -141,4 +133,16 @@ async fn watch_folders(config: &HubConfig, host: &Arc<PluginHost>, plugins: &Arc
         watchers.spawn(folder.watch());
     }
     watchers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fail_point_of_the_log_can_be_armed() {
+        for point in FailPoints::ALL {
+            assert!(fail_point::NAMES.contains(&point), "{point} is unknown to SLUICE_FAIL_POINT");
+        }
+    }
 }

@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// These drive tasks, short calls of guests, and REST; one more than needed even on one core, so that none holds up the others.
 const WORKER_THREADS_MIN: usize = 2;
+/// Each sink that waits for records of an Apache Kafka holds one.
+const BLOCKING_THREADS_MAX: usize = 4_096;
 /// How long answers under way may take once the hub stops.
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -48,6 +50,7 @@ pub fn run(options: &StartOptions, native: NativeConnectors) -> Result<(), Exit>
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.max(WORKER_THREADS_MIN))
         .thread_name("sluice")
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
         .enable_all()
         .build()
         .map_err(|error| Exit::failed(&error))?;
@@ -70,7 +73,7 @@ async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConn
     let metrics = sluice_telemetry::init_metrics().map_err(|error| Exit::Failed { message: error.to_string() })?;
     let hub = Standalone::start(&config, native, metrics).await?;
     // Before REST answers: who waits for that finds everything there.
-    let kafka = match serve_kafka(&config, options, &hub.broker).await {
+    let kafka = match serve_kafka(&config, options, hub.log.embedded()).await {
         Ok(kafka) => kafka,
         Err(error) => {
             hub.herder.shutdown().await;
@@ -84,7 +87,7 @@ async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConn
     let stopped = stop.clone().cancelled_owned();
     let mut rest = tokio::spawn(sluice_rest::serve(listener, hub.router.clone(), stopped));
     tracing::info!(rest = %format!("http://{address}"), data = %config.data_dir.display(), "hub started");
-    println!("sluice {} serves http://{address} from {}", env!("CARGO_PKG_VERSION"), config.data_dir.display());
+    println!("sluice {} serves http://{address} from {}", env!("CARGO_PKG_VERSION"), where_the_log_is(&config));
     deploy(&hub.herder, connectors).await;
 
     let ended = tokio::select! {
@@ -110,6 +113,13 @@ async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConn
     ended
 }
 
+fn where_the_log_is(config: &HubConfig) -> String {
+    match &config.kafka {
+        Some(kafka) => format!("Apache Kafka at {}", kafka.cluster.bootstrap_servers),
+        None => config.data_dir.display().to_string(),
+    }
+}
+
 fn read_connectors(options: &StartOptions) -> Result<Vec<ConnectorFile>, Exit> {
     options.connectors.iter().map(|path| read_connector_file(path)).collect()
 }
@@ -125,8 +135,10 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Exit> {
 async fn serve_kafka(
     config: &HubConfig,
     options: &StartOptions,
-    broker: &Arc<EmbeddedBroker>,
+    broker: Option<&Arc<EmbeddedBroker>>,
 ) -> Result<Option<Server>, Exit> {
+    // A log that is elsewhere serves its clients itself.
+    let Some(broker) = broker else { return Ok(None) };
     let usage = |message: String| Exit::Usage { message };
     let named = match &options.kafka_listen {
         Some(KafkaListen::Off) => return Ok(None),

@@ -1,7 +1,8 @@
 //! [`HubConfig`]: what the worker's config file and the command line ask for.
 
-use crate::args::StartOptions;
+use crate::args::{KafkaListen, StartOptions};
 use crate::broker_config::BrokerConfig;
+use crate::kafka_log::KafkaLog;
 use crate::properties;
 use sluice_capability::Ceiling;
 use sluice_connect_api::ConfigMap;
@@ -34,7 +35,16 @@ Keys of the worker config (TOML, dotted keys or tables; or Kafka Connect's .prop
   sluice.cache.dir                           compiled plugins [~/.cache/sluice]
   sluice.log.level, sluice.log.format        info; text or json
   capabilities.<name>.<setting>              ceiling for plugins, lists: capabilities.file.roots, …
-Keys of Connect's distributed mode and of Kafka clients are accepted and named as ignored at start.
+The log in an Apache Kafka instead of the embedded one:
+  bootstrap.servers                          host:port, comma-separated [embedded log]
+  group.id                                   of this hub: part of its transactional ids and default topic names
+  config.storage.topic, offset.…, status.…   where its state lives, as in Connect [_sluice_configs, …]
+  sluice.plan.storage.topic                  where sinks journal their deliveries [_sluice_plans]
+  *.storage.partitions, *.replication.factor used when the topic is created, as is any other *.storage.<setting>
+  request.timeout.ms                         how long the cluster may take to answer, also at start [30000]
+  security.protocol, sasl.*, ssl.*, socket.*, client.*; producer.*, consumer.*, admin.* for one kind of client
+                                             under librdkafka's names: sasl.username, ssl.ca.location, …
+Keys of Connect that have no effect here are accepted and named as ignored at start.
 Environment: SLUICE_URL (remote commands), RUST_LOG, SLUICE_FAIL_POINT and SLUICE_PLAN=off (tests).";
 
 /// A running hub's settings. File keys, all optional:
@@ -55,6 +65,7 @@ Environment: SLUICE_URL (remote commands), RUST_LOG, SLUICE_FAIL_POINT and SLUIC
 /// | `sluice.cache.dir` | `~/.cache/sluice` | compiled plugins |
 /// | `sluice.log.level`, `sluice.log.format` | `info`, `text` | |
 /// | `capabilities.<name>.<setting>` | see each capability | ceilings |
+/// | `bootstrap.servers`, `group.id`, `*.storage.*`, client keys | embedded log | see [`KafkaLog`] |
 #[derive(Debug, Clone)]
 pub struct HubConfig {
     pub data_dir: PathBuf,
@@ -64,6 +75,8 @@ pub struct HubConfig {
     pub durability: Durability,
     /// What Kafka's clients are served with: keys behind `broker.`.
     pub broker: BrokerConfig,
+    /// Where the log is, when it is not the embedded one.
+    pub kafka: Option<KafkaLog>,
     pub worker: WorkerConfig,
     pub herder: HerderConfig,
     /// Whether `worker_id` came from the config.
@@ -135,6 +148,11 @@ impl HubConfig {
 
     fn parse(pairs: BTreeMap<String, String>, options: &StartOptions) -> Result<Self, WorkerConfigError> {
         let mut keys = Keys::new(pairs);
+        let kafka = KafkaLog::take(&mut keys.pairs, &mut keys.problems);
+        if kafka.is_some() && matches!(options.kafka_listen, Some(KafkaListen::At(_))) {
+            let problem = "bootstrap.servers puts the log into an Apache Kafka, which serves its clients itself; leave out --kafka-listen, or bootstrap.servers";
+            keys.problems.push(problem.to_owned());
+        }
         let data_dir = keys.take("data.dir").map(PathBuf::from);
         let cache_dir = keys.take("sluice.cache.dir").map(PathBuf::from);
         let listeners = keys.parsed("listeners", listener);
@@ -149,14 +167,15 @@ impl HubConfig {
         let durability = keys.durability();
         let log_format = keys.log_format();
         let data_dir = options.data_dir.clone().or(data_dir).unwrap_or_else(|| home("XDG_DATA_HOME", ".local/share"));
-        let config = Self {
+        let mut config = Self {
             cache_dir: cache_dir.unwrap_or_else(|| home("XDG_CACHE_HOME", ".cache")),
             data_dir: std::path::absolute(&data_dir).unwrap_or(data_dir),
             rest_listen,
             plugin_path: plugin_path.into_iter().map(PathBuf::from).collect(),
             durability: durability.unwrap_or_default(),
             broker: keys.broker(),
-            worker: keys.worker(),
+            worker: keys.worker(kafka.as_ref()),
+            kafka,
             herder: keys.herder(&worker_id),
             is_advertised,
             ceilings: keys.ceilings(),
@@ -164,6 +183,10 @@ impl HubConfig {
             log_format: log_format.unwrap_or(LogFormat::Text),
             ignored: keys.ignored(),
         };
+        if config.kafka.is_some() && durability.is_some() {
+            // The cluster's own acks and flush settings decide.
+            config.ignored.push("log.durability".to_owned());
+        }
         let problems = keys.finish("the worker; see sluice start --help");
         if problems.is_empty() { Ok(config) } else { Err(WorkerConfigError::Invalid { problems }) }
     }
@@ -252,8 +275,11 @@ impl Keys {
         keys.into_iter().filter_map(|key| Some((key[prefix.len()..].to_owned(), self.take(&key)?))).collect()
     }
 
-    fn worker(&mut self) -> WorkerConfig {
-        let mut worker = WorkerConfig::default();
+    fn worker(&mut self, kafka: Option<&KafkaLog>) -> WorkerConfig {
+        let mut worker = WorkerConfig { waits_for_log: kafka.is_some(), ..WorkerConfig::default() };
+        if let Some(group_id) = kafka.and_then(|kafka| kafka.group_id.clone()) {
+            worker.transactional_id_prefix = group_id;
+        }
         for (key, converter) in
             [("key.converter", &mut worker.key_converter), ("value.converter", &mut worker.value_converter)]
         {
@@ -299,10 +325,6 @@ impl Keys {
     }
 
     fn ignored(&mut self) -> Vec<String> {
-        if self.pairs.remove("bootstrap.servers").is_some() {
-            let problem = "bootstrap.servers asks for an external Kafka, which this build cannot use yet; remove it to use the embedded log";
-            self.problems.push(problem.to_owned());
-        }
         let is_ignored = |key: &String| {
             IGNORED.iter().any(|known| key == known || (known.ends_with('.') && key.starts_with(known)))
                 || ["ssl.", "sasl.", "security.", "listeners.https.", "header.converter."]
@@ -431,10 +453,38 @@ mod tests {
 
     #[test]
     fn every_problem_is_named_at_once() {
-        let text = "listeners=ftp://x\nlog.durability=maybe\ncolour=red\nbootstrap.servers=localhost:9092\n";
+        let text = "listeners=ftp://x\nlog.durability=maybe\ncolour=red\n";
         let error = parse("worker.properties", text).unwrap_err().to_string();
-        for expected in ["listeners=ftp://x", "log.durability=maybe", "colour is no key", "bootstrap.servers"] {
+        for expected in ["listeners=ftp://x", "log.durability=maybe", "colour is no key"] {
             assert!(error.contains(expected), "{expected} is not in {error}");
         }
+    }
+
+    #[test]
+    fn bootstrap_servers_chooses_the_log_in_both_formats() {
+        let toml = "bootstrap.servers = [\"a:9092\", \"b:9092\"]\n\"group.id\" = \"g\"\nsasl.password = \"hunter2\"\n[offset.storage]\npartitions = 3\n";
+        let properties =
+            "bootstrap.servers=a:9092,b:9092\ngroup.id=g\nsasl.password=hunter2\noffset.storage.partitions=3\n";
+        for (file, text) in [("worker.toml", toml), ("worker.properties", properties)] {
+            let config = parse(file, text).unwrap();
+            assert!(config.ignored.is_empty(), "{:?}", config.ignored);
+            assert!(!format!("{config:?}").contains("hunter2"));
+            let kafka = config.kafka.unwrap();
+            assert_eq!((kafka.cluster.bootstrap_servers.as_str(), kafka.offsets.partitions), ("a:9092,b:9092", 3));
+            assert_eq!(config.worker.transactional_id_prefix, "g");
+            assert!(config.worker.waits_for_log);
+        }
+        assert!(parse("worker.properties", "group.id=g\n").unwrap().kafka.is_none());
+    }
+
+    #[test]
+    fn an_external_kafka_and_a_listener_of_our_own_exclude_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker.properties");
+        std::fs::write(&path, "bootstrap.servers=a:9092\n").unwrap();
+        let listen = "127.0.0.1:9092".parse().unwrap();
+        let options = StartOptions { config: Some(path), kafka_listen: Some(listen), ..StartOptions::default() };
+        let error = HubConfig::load(&options).unwrap_err().to_string();
+        assert!(error.contains("--kafka-listen") && error.contains("bootstrap.servers"), "{error}");
     }
 }

@@ -14,12 +14,12 @@ use sluice_client::Broker;
 use sluice_connect_api::plugins::PluginInfo;
 use sluice_connect_api::{ConfigDef, ConfigMap, PluginError, PluginRegistry};
 use sluice_data::{ConnectorName, TaskId};
-use sluice_storage::{ConfigBackingStore, OffsetBackingStore, StatusBackingStore, TargetState};
+use sluice_storage::{ConfigBackingStore, OffsetBackingStore, State, StatusBackingStore, TargetState};
 use sluice_worker::{TaskListener, Worker};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -94,6 +94,8 @@ pub(crate) struct Shared {
     pub offsets: Arc<OffsetBackingStore>,
     pub config: HerderConfig,
     pub changes: watch::Receiver<u64>,
+    /// Why the log cannot be reached, when it is elsewhere and that is so.
+    pub log_problem: OnceLock<watch::Receiver<Option<String>>>,
     /// Changes of configs, one after the other: read, write to the log, tell the loop.
     writes: tokio::sync::Mutex<()>,
 }
@@ -130,6 +132,7 @@ impl Herder {
             offsets: context.offsets,
             config: context.config,
             changes: seen_changes,
+            log_problem: OnceLock::new(),
             writes: tokio::sync::Mutex::new(()),
         };
         Self { shared: Arc::new(shared) }
@@ -152,7 +155,12 @@ impl Herder {
     /// # Errors
     /// [`HerderError::Stopping`].
     pub async fn connectors_expanded(&self) -> Result<Vec<(ConnectorInfo, Option<ConnectorStatus>)>, HerderError> {
-        self.shared.call(|state| state.live().map(|(name, one)| (one.info(name), one.status(name))).collect()).await
+        let expanded = self.shared.call(|state| {
+            let live = state.live().map(|(name, one)| (one.info(name), one.status(name)));
+            live.collect::<Vec<_>>()
+        });
+        let explained = |(info, status): (_, Option<ConnectorStatus>)| (info, status.map(|one| self.explained(one)));
+        Ok(expanded.await?.into_iter().map(explained).collect())
     }
 
     /// # Errors
@@ -178,7 +186,7 @@ impl Herder {
         let status = self.shared.of_connector(name, |name, state| state.status(name)).await;
         let missing = || HerderError::NoConnectorStatus { name: name.to_owned() };
         match status {
-            Ok(status) => status.ok_or_else(missing),
+            Ok(status) => status.map(|status| self.explained(status)).ok_or_else(missing),
             Err(HerderError::ConnectorNotFound { .. }) => Err(missing()),
             Err(error) => Err(error),
         }
@@ -190,7 +198,7 @@ impl Herder {
         let index = id.index;
         let status = self.shared.of_connector(id.connector.as_str(), move |_, state| state.task_status(index)).await;
         match status {
-            Ok(Some(status)) => Ok(status),
+            Ok(Some(status)) => Ok(self.waiting_for_log(status)),
             Ok(None) | Err(HerderError::ConnectorNotFound { .. }) => Err(HerderError::NoTaskStatus { id: id.clone() }),
             Err(error) => Err(error),
         }
@@ -377,6 +385,34 @@ impl Herder {
     /// [`HerderError::Stopping`].
     pub async fn ping(&self) -> Result<(), HerderError> {
         self.shared.call(|_| ()).await
+    }
+
+    /// Where to learn whether a log that is elsewhere can be reached: `None` when it can, else why not. Given once.
+    pub fn watch_log(&self, problem: watch::Receiver<Option<String>>) {
+        // A second one would be the same log's.
+        let _ = self.shared.log_problem.set(problem);
+    }
+
+    /// Why the log cannot be reached now; tasks wait for it.
+    #[must_use]
+    pub fn log_problem(&self) -> Option<String> {
+        self.shared.log_problem.get()?.borrow().clone()
+    }
+
+    fn explained(&self, mut status: ConnectorStatus) -> ConnectorStatus {
+        status.tasks = status.tasks.into_iter().map(|(index, task)| (index, self.waiting_for_log(task))).collect();
+        status
+    }
+
+    /// A task that runs and cannot get on says why.
+    fn waiting_for_log(&self, mut task: StateInfo) -> StateInfo {
+        if task.state == State::Running
+            && task.trace.is_none()
+            && let Some(problem) = self.log_problem()
+        {
+            task.trace = Some(format!("it waits and will go on by itself: {problem}"));
+        }
+        task
     }
 
     /// Stops every task in order, stores the last statuses, ends the loop.

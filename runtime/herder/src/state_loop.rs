@@ -10,9 +10,12 @@ use sluice_storage::{State, Status, StatusUpdate, Statuses, StoredConnector, Tar
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+
+/// How long the last statuses may take when the hub stops.
+const LAST_STATUSES: Duration = Duration::from_secs(5);
 
 pub(crate) enum Message {
     /// A request of a caller: reads or changes the state, and answers by itself.
@@ -403,7 +406,10 @@ impl StateLoop {
                 self.handle(message);
             }
         }
-        self.jobs.statuses.write_durably(Vec::new()).await;
+        // A log that is away must not keep the process; the next one finds tasks that were running, and starts them.
+        if tokio::time::timeout(LAST_STATUSES, self.jobs.statuses.write_durably(Vec::new())).await.is_err() {
+            tracing::warn!("the last statuses could not be stored in time");
+        }
     }
 }
 

@@ -1,10 +1,15 @@
 //! Statuses on their way to the log: in order, many in one append.
 
 use sluice_storage::{StatusBackingStore, StatusUpdate};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// How many updates go into one append.
 const UPDATES_MAX: usize = 1_000;
+/// How many wait for a log that is away.
+const KEPT_MAX: usize = 100_000;
+/// How long to wait before statuses are offered again to a log that could not take them.
+const UNAVAILABLE_DELAY: Duration = Duration::from_secs(1);
 
 struct Write {
     updates: Vec<StatusUpdate>,
@@ -41,17 +46,37 @@ impl StatusWriter {
 
 async fn run(store: StatusBackingStore, mut writes: mpsc::UnboundedReceiver<Write>) {
     let mut batch = Vec::new();
-    while writes.recv_many(&mut batch, UPDATES_MAX).await > 0 {
-        let mut updates = Vec::new();
+    // What a log that was away has not taken yet, oldest first.
+    let mut updates = Vec::new();
+    loop {
+        let received = if updates.is_empty() {
+            writes.recv_many(&mut batch, UPDATES_MAX).await
+        } else {
+            match tokio::time::timeout(UNAVAILABLE_DELAY, writes.recv_many(&mut batch, UPDATES_MAX)).await {
+                Ok(0) => return,
+                Ok(received) => received,
+                Err(_) => 0,
+            }
+        };
+        if received == 0 && updates.is_empty() {
+            return;
+        }
         let mut waiting = Vec::new();
         for write in batch.drain(..) {
             updates.extend(write.updates);
             waiting.extend(write.done);
         }
-        if !updates.is_empty()
-            && let Err(error) = store.put(&updates).await
-        {
-            tracing::error!(%error, updates = updates.len(), "statuses cannot be stored; /status shows them until a restart");
+        if !updates.is_empty() {
+            match store.put(&updates).await {
+                Ok(()) => updates.clear(),
+                Err(error) if error.is_unavailable() && updates.len() < KEPT_MAX => {
+                    tracing::warn!(%error, updates = updates.len(), "statuses wait for the log");
+                }
+                Err(error) => {
+                    tracing::error!(%error, updates = updates.len(), "statuses cannot be stored; /status shows them until a restart");
+                    updates.clear();
+                }
+            }
         }
         for done in waiting {
             let _ = done.send(());

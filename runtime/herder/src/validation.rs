@@ -301,7 +301,7 @@ fn ignored_keys(registry: &PluginRegistry, config: &ConfigMap, infos: &ConfigInf
     for (key, value) in config {
         if is_defined(key) {
             if key == DLQ_REPLICATION && !matches!(value.trim(), "1" | "-1") {
-                ignored.push(format!("{key}: the embedded log keeps one copy"));
+                ignored.push(format!("{key}: {COPIES}"));
             }
         } else if let Some(reason) = why_ignored(registry, config, key) {
             ignored.push(format!("{key}: {reason}"));
@@ -309,6 +309,10 @@ fn ignored_keys(registry: &PluginRegistry, config: &ConfigMap, infos: &ConfigInf
     }
     ignored
 }
+
+/// Why a replication factor of a connector has no effect.
+const COPIES: &str =
+    "topics are created with the log's own number of copies: one embedded, a cluster's default.replication.factor";
 
 fn why_ignored(registry: &PluginRegistry, config: &ConfigMap, key: &str) -> Option<&'static str> {
     for converter in common_keys::converter_key_names() {
@@ -320,10 +324,10 @@ fn why_ignored(registry: &PluginRegistry, config: &ConfigMap, key: &str) -> Opti
         return (!known).then_some("the converter has no such key");
     }
     if ["producer.override.", "consumer.override.", "admin.override."].iter().any(|prefix| key.starts_with(prefix)) {
-        return Some("the embedded log has no Kafka clients to configure");
+        return Some("tasks use the hub's own clients; those of an Apache Kafka are set up in the worker config");
     }
     if key.starts_with("topic.creation.") {
-        return key.ends_with(".replication.factor").then_some("the embedded log keeps one copy");
+        return key.ends_with(".replication.factor").then_some(COPIES);
     }
     if key.starts_with("sluice.") {
         return None;

@@ -8,6 +8,7 @@ use sluice_connect_api::plugins::PluginInfo as RegisteredPlugin;
 use sluice_connect_api::{ConfigKey, ConfigMap, ConfigType};
 use sluice_data::TaskId;
 use sluice_herder as herder;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 #[derive(Serialize)]
@@ -26,7 +27,7 @@ pub struct ServerInfo {
 #[derive(Serialize)]
 pub struct WorkerStatus {
     pub status: &'static str,
-    pub message: &'static str,
+    pub message: Cow<'static, str>,
 }
 
 #[derive(Deserialize)]

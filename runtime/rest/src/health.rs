@@ -15,18 +15,18 @@ pub async fn root(State(context): State<RestContext>) -> Json<ServerInfo> {
     Json(ServerInfo { version: KAFKA_VERSION, commit, kafka_cluster_id: context.herder.cluster_id() })
 }
 
-/// Source: KIP-1017.
+/// Source: KIP-1017. Unhealthy too while the log cannot be reached: nothing moves then.
 pub async fn health(State(context): State<RestContext>) -> (StatusCode, Json<WorkerStatus>) {
-    let status = match tokio::time::timeout(HEALTH_TIMEOUT, context.herder.ping()).await {
-        Ok(Ok(())) => {
-            let message = "Worker has completed startup and is ready to handle requests.";
-            return (StatusCode::OK, Json(WorkerStatus { status: "healthy", message }));
-        }
-        Ok(Err(_)) => WorkerStatus { status: "unhealthy", message: "Worker is shutting down." },
-        Err(_) => WorkerStatus {
-            status: "unhealthy",
-            message: "Worker was unable to handle this request within 10 s and may be unable to handle others.",
+    let message = match tokio::time::timeout(HEALTH_TIMEOUT, context.herder.ping()).await {
+        Ok(Ok(())) => match context.herder.log_problem() {
+            None => {
+                let message = "Worker has completed startup and is ready to handle requests.".into();
+                return (StatusCode::OK, Json(WorkerStatus { status: "healthy", message }));
+            }
+            Some(problem) => format!("Tasks wait for the log: {problem}").into(),
         },
+        Ok(Err(_)) => "Worker is shutting down.".into(),
+        Err(_) => "Worker was unable to handle this request within 10 s and may be unable to handle others.".into(),
     };
-    (StatusCode::INTERNAL_SERVER_ERROR, Json(status))
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(WorkerStatus { status: "unhealthy", message }))
 }

@@ -71,7 +71,19 @@ impl ConfigBackingStore {
     /// # Errors
     /// [`ConfigStoreError::Log`].
     pub async fn open(broker: &dyn Broker, secrets: Secrets) -> Result<Self, ConfigStoreError> {
-        let log = TopicLog::open(broker, TopicLogConfig::new(crate::CONFIG_TOPIC, 1)).await?;
+        Self::open_topic(broker, TopicLogConfig::new(crate::CONFIG_TOPIC, 1), secrets).await
+    }
+
+    /// In a topic of another name; one partition, whatever `config` says.
+    ///
+    /// # Errors
+    /// [`ConfigStoreError::Log`].
+    pub async fn open_topic(
+        broker: &dyn Broker,
+        config: TopicLogConfig,
+        secrets: Secrets,
+    ) -> Result<Self, ConfigStoreError> {
+        let log = TopicLog::open(broker, TopicLogConfig { partitions: 1, ..config }).await?;
         Ok(Self { log, secrets })
     }
 

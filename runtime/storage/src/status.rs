@@ -104,7 +104,15 @@ impl StatusBackingStore {
     /// # Errors
     /// As [`TopicLog::open`].
     pub async fn open(broker: &dyn Broker) -> Result<Self, TopicLogError> {
-        Ok(Self { log: TopicLog::open(broker, TopicLogConfig::new(crate::STATUS_TOPIC, 1)).await? })
+        Self::open_topic(broker, TopicLogConfig::new(crate::STATUS_TOPIC, 1)).await
+    }
+
+    /// In a topic of another name.
+    ///
+    /// # Errors
+    /// As [`TopicLog::open`].
+    pub async fn open_topic(broker: &dyn Broker, config: TopicLogConfig) -> Result<Self, TopicLogError> {
+        Ok(Self { log: TopicLog::open(broker, config).await? })
     }
 
     /// Everything stored. Records of unknown shape are left out.

@@ -23,6 +23,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const FETCH_BYTES_MAX: usize = 4 << 20;
 /// Kafka's default `max.message.bytes`.
 const BATCH_BYTES_MAX: usize = 1_048_588;
+/// Its records carry no value, and nobody looks for them.
+const BARRIER_KEY: &[u8] = br#"["sluice-barrier"]"#;
+const BARRIER_LOOK: Duration = Duration::from_millis(20);
+const BARRIER_LOOKS_UNTIL_SAID: u32 = 250;
 
 /// Which topic, and how it is made when it is missing.
 #[derive(Debug, Clone)]
@@ -32,12 +36,15 @@ pub struct TopicLogConfig {
     pub partitions: i32,
     /// Settings besides `cleanup.policy`, used only when the topic is created.
     pub settings: BTreeMap<String, String>,
+    /// On a log that others use too: transactions of tasks end up in this topic, and one that an earlier process left
+    /// open hides what was committed behind it. Opening waits until all that were begun before it are decided.
+    pub awaits_transactions: bool,
 }
 
 impl TopicLogConfig {
     #[must_use]
     pub fn new(topic: impl Into<TopicName>, partitions: i32) -> Self {
-        Self { topic: topic.into(), partitions, settings: BTreeMap::new() }
+        Self { topic: topic.into(), partitions, settings: BTreeMap::new(), awaits_transactions: false }
     }
 }
 
@@ -59,6 +66,19 @@ pub enum TopicLogError {
     Fetch(#[from] FetchError),
     #[error(transparent)]
     Append(#[from] AppendError),
+}
+
+impl TopicLogError {
+    /// Whether the log could not be reached or has no room, and the same may succeed later.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Admin(error) => matches!(error, AdminError::Unavailable { .. }),
+            Self::Fetch(error) => matches!(error, FetchError::Unavailable { .. }),
+            Self::Append(error) => error.is_retriable(),
+            Self::NotCompacted { .. } | Self::Partitions { .. } | Self::Record { .. } | Self::Entry { .. } => false,
+        }
+    }
 }
 
 /// One key's write; `None` removes it (a tombstone).
@@ -117,11 +137,11 @@ impl TopicLog {
         let topic = ensure_topic(broker, &config).await?;
         let producer = broker.producer(&format!("sluice-{}", config.topic)).await?;
         let consumer = broker.consumer();
-        let mut entries = Entries::default();
-        for partition in 0..topic.partitions {
-            let partition = TopicPartition::new(Arc::clone(&topic.name), partition);
-            read_to_end(&*consumer, partition, &mut entries).await?;
+        if config.awaits_transactions {
+            await_transactions(&topic, &*producer, &*consumer).await?;
         }
+        let mut entries = Entries::default();
+        read_to_end(&*consumer, &topic, &mut entries).await?;
         Ok(Self { topic, producer, entries: RwLock::new(entries) })
     }
 
@@ -162,7 +182,7 @@ impl TopicLog {
     /// # Errors
     /// [`TopicLogError::Entry`] when one entry alone is above Kafka's default `max.message.bytes`.
     pub fn encode(&self, entries: &[TopicLogEntry]) -> Result<Vec<PartitionRecords>, TopicLogError> {
-        let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        let timestamp = now_ms();
         let mut builders: BTreeMap<i32, RecordBatchBuilder> = BTreeMap::new();
         for entry in entries {
             let partition = partition_for_key(&entry.key, self.topic.partitions);
@@ -223,25 +243,71 @@ async fn ensure_topic(broker: &dyn Broker, config: &TopicLogConfig) -> Result<To
     Ok(topic)
 }
 
-async fn read_to_end(
+/// Writes a barrier into every partition and waits until it can be read: then all before it can.
+async fn await_transactions(
+    topic: &TopicDescription,
+    producer: &dyn Producer,
     consumer: &dyn Consumer,
-    partition: TopicPartition,
-    entries: &mut Entries,
 ) -> Result<(), TopicLogError> {
-    let end = consumer.end_offset(&partition).await?;
-    let mut offset = consumer.beginning_offset(&partition).await?;
-    while offset < end {
-        let request = FetchPartition { partition: partition.clone(), offset, max_bytes: FETCH_BYTES_MAX };
-        let Some(fetched) = consumer.fetch(&[request], Duration::ZERO).await.pop() else { break };
-        let records = fetched?.records;
-        let next = read_batches(&partition, &records, offset, entries)?;
-        // Compaction may have left nothing below the end.
-        if next == offset {
-            break;
+    let barrier = || {
+        let mut builder = RecordBatchBuilder::new(BATCH_BYTES_MAX);
+        builder.push(now_ms(), Some(BARRIER_KEY), None).expect("a small record fits");
+        builder.finish()
+    };
+    let part = |partition| PartitionRecords { topic: Arc::clone(&topic.name), partition, records: barrier() };
+    let append = Append { records: (0..topic.partitions).map(part).collect(), group_offsets: Vec::new() };
+    let appended = producer.send(append).await?.await?;
+    for (partition, offset) in (0..topic.partitions).zip(appended.base_offsets) {
+        let partition = TopicPartition::new(Arc::clone(&topic.name), partition);
+        let mut looks = 0u32;
+        while consumer.end_offset(&partition).await? <= offset {
+            looks += 1;
+            if looks.is_multiple_of(BARRIER_LOOKS_UNTIL_SAID) {
+                tracing::warn!(
+                    topic = %partition,
+                    "waiting for a transaction that a producer which is gone has left open; it ends by itself after that producer's transaction.timeout.ms"
+                );
+            }
+            tokio::time::sleep(BARRIER_LOOK).await;
         }
-        offset = next;
     }
     Ok(())
+}
+
+/// All partitions at once, so that a reader which reads ahead stays where it is.
+async fn read_to_end(
+    consumer: &dyn Consumer,
+    topic: &TopicDescription,
+    entries: &mut Entries,
+) -> Result<(), TopicLogError> {
+    let mut ends = Vec::new();
+    let mut wanted = Vec::new();
+    for partition in 0..topic.partitions {
+        let partition = TopicPartition::new(Arc::clone(&topic.name), partition);
+        let (offset, end) = (consumer.beginning_offset(&partition).await?, consumer.end_offset(&partition).await?);
+        if offset < end {
+            ends.push(end);
+            wanted.push(FetchPartition { partition, offset, max_bytes: FETCH_BYTES_MAX });
+        }
+    }
+    while wanted.iter().zip(&ends).any(|(wanted, end)| wanted.offset < *end) {
+        let fetched = consumer.fetch(&wanted, Duration::ZERO).await;
+        let mut is_stuck = true;
+        for (wanted, fetched) in wanted.iter_mut().zip(fetched) {
+            let next = read_batches(&wanted.partition, &fetched?.records, wanted.offset, entries)?;
+            is_stuck &= next == wanted.offset;
+            wanted.offset = next;
+        }
+        // Compaction may have left nothing below the end.
+        if is_stuck {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 /// Applies every record at or above `offset`; returns the offset to go on from.

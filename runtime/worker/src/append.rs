@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 /// How long to wait when the log takes nothing (a full disk) before the same append is tried again.
-const UNAVAILABLE_DELAY: Duration = Duration::from_secs(1);
+pub(crate) const UNAVAILABLE_DELAY: Duration = Duration::from_secs(1);
 
 pub(crate) struct TaskProducer {
     producer: Box<dyn Producer>,

@@ -1,6 +1,7 @@
 //! The worker's settings, parsed by whoever starts it.
 
 use sluice_connect_api::ConfigMap;
+use sluice_data::TaskId;
 use std::time::Duration;
 
 /// A converter and its own keys, at the worker's level. Source: Kafka `WorkerConfig`.
@@ -35,12 +36,24 @@ pub struct WorkerConfig {
     /// `task.shutdown.graceful.timeout.ms`: after it a stopping task is dropped.
     pub task_shutdown_graceful_timeout: Duration,
     pub plan_mode: PlanMode,
+    /// Begins every task's transactional id, so that hubs that share a log do not fence each other: Connect's `group.id`.
+    pub transactional_id_prefix: String,
+    /// The log is elsewhere, and may be away for a while: tasks wait for it rather than fail.
+    pub waits_for_log: bool,
     /// What queues, batches and appends in flight may hold together; a task that holds nothing may always go on.
     pub memory_budget_bytes: usize,
     /// The longest wait after an empty poll; it starts at a few milliseconds and doubles.
     pub poll_backoff_max: Duration,
     /// How often sinks look for new topics and partitions.
     pub metadata_refresh: Duration,
+}
+
+impl WorkerConfig {
+    /// Under which a task appends; a later start of the task fences the earlier one. Source: KIP-618.
+    #[must_use]
+    pub fn transactional_id(&self, task: &TaskId) -> String {
+        format!("{}-{task}", self.transactional_id_prefix)
+    }
 }
 
 impl Default for WorkerConfig {
@@ -52,6 +65,8 @@ impl Default for WorkerConfig {
             value_converter: json,
             task_shutdown_graceful_timeout: Duration::from_millis(5_000),
             plan_mode: PlanMode::Journalled,
+            transactional_id_prefix: "connect".to_owned(),
+            waits_for_log: false,
             memory_budget_bytes: 64 << 20,
             poll_backoff_max: Duration::from_millis(500),
             metadata_refresh: Duration::from_secs(1),

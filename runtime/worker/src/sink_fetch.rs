@@ -29,6 +29,8 @@ pub(crate) fn decode(bytes: &[u8], first: i64, last: i64) -> Result<FetchedRows,
     for batch in batches(&bytes) {
         let batch = batch?;
         if batch.base_offset() > last {
+            // What is left of the range holds nothing: transactions' markers, or what compaction removed.
+            rows.next_offset = last.saturating_add(1);
             break;
         }
         rows.next_offset = rows.next_offset.max(batch.last_offset().min(last).saturating_add(1));
@@ -124,7 +126,17 @@ mod tests {
     use super::*;
     use arrow_array::Array;
     use sluice_data::headers::row_headers;
-    use sluice_protocol::RecordBatchBuilder;
+    use sluice_protocol::{RecordBatchBuilder, set_base_offset};
+
+    #[test]
+    fn a_range_that_ends_in_offsets_without_records_is_covered_by_the_batch_behind_it() {
+        let mut builder = RecordBatchBuilder::new(1 << 20);
+        builder.push(10, None, Some(b"one")).unwrap();
+        let mut bytes = builder.finish().to_vec();
+        set_base_offset(&mut bytes, 7);
+        let rows = decode(&bytes, 5, 6).unwrap();
+        assert_eq!((rows.offsets.len(), rows.next_offset), (0, 7));
+    }
 
     #[test]
     fn records_outside_the_range_are_left_out_and_nulls_are_kept() {

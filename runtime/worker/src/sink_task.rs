@@ -65,14 +65,16 @@ impl WorkerSinkTask {
             TransformationChain::build(&settings, &context.plugins, clock.clone(), parts.lifecycle.clone()).await?;
         let factory = context.plugins.connector(&spec.class)?;
         // Fences an earlier run of this task before its plans and offsets are read.
-        let producer = context.broker.producer(&parts.transactional_id()).await?;
+        let transactional_id = parts.transactional_id();
+        let producer = parts.patiently(|| context.broker.producer(&transactional_id)).await?;
         let producer = parts.producer(producer);
         let (connector, version) = (&spec.id.connector, &factory.definition().version);
         let generation = spec.offsets_generation;
         let journal = PlanJournal::new(context.plans.clone(), connector, generation, &spec.connector_config, version);
         let errors = ErrorReporter::new(&spec.id, settings.errors.clone(), clock);
         let admin = context.broker.admin();
-        let dead_letters = DeadLetterQueue::open(&*admin, &settings.errors, &spec.id, &errors.metrics).await?;
+        let open = || DeadLetterQueue::open(&*admin, &settings.errors, &spec.id, &errors.metrics);
+        let dead_letters = parts.patiently(open).await?;
         let group = spec.connector_config.get("consumer.override.group.id").cloned();
         Ok(Self {
             topics,
@@ -128,7 +130,8 @@ impl WorkerSinkTask {
         }
         let broker = self.parts.shared.context.broker.clone();
         let assigned = self.assignment().await?;
-        self.partitions = positions(&*broker, &self.group, assigned, self.settings.offset_reset).await?;
+        let positions = || positions(&*broker, &self.group, assigned.clone(), self.settings.offset_reset);
+        self.partitions = self.parts.patiently(positions).await?;
         self.metrics.partition_count.set(self.partitions.len() as f64);
         self.find_lost_tails().await?;
         self.is_reassigned = false;
@@ -297,7 +300,8 @@ impl WorkerSinkTask {
     async fn assignment(&mut self) -> Result<Vec<(sluice_client::TopicPartition, sluice_client::TopicId)>, TaskError> {
         let context = &self.parts.shared.context;
         let task = (self.parts.spec.id.index, self.parts.spec.task_count);
-        let assigned = assignment(&*context.broker, &self.topics, task).await?;
+        let ask = || assignment(&*context.broker, &self.topics, task);
+        let assigned = self.parts.patiently(ask).await?;
         // While there is nothing to read, somebody is probably about to create it.
         let every = if assigned.is_empty() { 1 } else { 5 };
         self.next_refresh = context.clock.monotonic() + context.config.metadata_refresh * every;
@@ -344,7 +348,7 @@ impl WorkerSinkTask {
                 self.next_refresh = Duration::ZERO;
                 self.refresh_if_due().await
             }
-            FetchError::Corrupt { .. } | FetchError::Unavailable { .. } => Err(error.into()),
+            FetchError::Corrupt { .. } | FetchError::Unavailable { .. } => self.parts.wait_for_log(error.into()).await,
         }
     }
 
@@ -353,7 +357,7 @@ impl WorkerSinkTask {
     async fn find_lost_tails(&mut self) -> Result<(), TaskError> {
         for index in 0..self.partitions.len() {
             let AssignedPartition { partition, position, .. } = &self.partitions[index];
-            let end = self.consumer.end_offset(partition).await?;
+            let end = self.parts.patiently(|| self.consumer.end_offset(partition)).await?;
             if *position > end {
                 self.gap(index, end)?;
             }

@@ -50,7 +50,8 @@ impl WorkerSourceTask {
         let lifecycle = parts.lifecycle.clone();
         let chain = TransformationChain::build(&settings, &context.plugins, clock.clone(), lifecycle).await?;
         // Fences an earlier run of this task before its offsets are read.
-        let producer = context.broker.producer(&parts.transactional_id()).await?;
+        let transactional_id = parts.transactional_id();
+        let producer = parts.patiently(|| context.broker.producer(&transactional_id)).await?;
         let producer = parts.producer(producer);
         let factory = context.plugins.connector(&parts.spec.class)?;
         let task = parts.lifecycle.abortable(factory.source_task(parts.context())).await?;
@@ -211,6 +212,9 @@ impl WorkerSourceTask {
         for rows in &rows {
             if !self.topics.knows(rows.batch.topic()) {
                 self.parts.uses_topic(rows.batch.topic());
+            }
+            while let Err(error) = self.topics.ensure(rows.batch.topic()).await {
+                self.parts.wait_for_log(error).await?;
             }
             let errors = self.appends.pending.push(rows, &mut self.topics, now_ms).await?;
             self.report(&errors)?;

@@ -58,6 +58,18 @@ impl TaskError {
         }
     }
 
+    /// Whether the log could not be reached or has no room: it may be asked the same again later.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Append(error) => error.is_retriable(),
+            Self::Fetch(error) => matches!(error, FetchError::Unavailable { .. }),
+            Self::Admin(error) => matches!(error, AdminError::Unavailable { .. }),
+            Self::Storage(error) => error.is_unavailable(),
+            _ => false,
+        }
+    }
+
     #[must_use]
     pub fn to_failure(&self) -> TaskFailure {
         let mut message = self.to_string();

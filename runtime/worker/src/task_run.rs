@@ -1,6 +1,6 @@
 //! One task from start to end: what it is given, its life cycle, and how its end is told.
 
-use crate::append::TaskProducer;
+use crate::append::{TaskProducer, UNAVAILABLE_DELAY};
 use crate::sink_task::WorkerSinkTask;
 use crate::source_task::WorkerSourceTask;
 use crate::task_config::ConnectorSettings;
@@ -173,7 +173,40 @@ impl TaskParts {
 
     /// One writer at a time: a later start of this task fences this one.
     pub fn transactional_id(&self) -> String {
-        format!("connect-{}", self.spec.id)
+        self.shared.context.config.transactional_id(&self.spec.id)
+    }
+
+    /// Asks the log until it answers: one that is elsewhere and away for a while is waited for.
+    ///
+    /// # Errors
+    /// The log's own that waiting does not mend, and any once the task is to stop.
+    pub async fn patiently<T, E, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, TaskError>
+    where
+        E: Into<TaskError>,
+        F: Future<Output = Result<T, E>>,
+    {
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => self.wait_for_log(error.into()).await?,
+            }
+        }
+    }
+
+    /// Returns when the log should be asked again.
+    ///
+    /// # Errors
+    /// The same error, when asking again cannot help or the task is to stop.
+    pub async fn wait_for_log(&self, error: TaskError) -> Result<(), TaskError> {
+        let may_wait = self.shared.context.config.waits_for_log && !self.lifecycle.is_stopping();
+        if !may_wait || !error.is_unavailable() {
+            return Err(error);
+        }
+        tracing::warn!(task = %self.spec.id, "the task waits for the log: {}", error.to_failure().message);
+        tokio::select! {
+            () = self.shared.context.clock.sleep(UNAVAILABLE_DELAY) => Ok(()),
+            () = self.lifecycle.stopping() => Err(error),
+        }
     }
 
     pub fn connector_error(&self, operation: &'static str, source: ConnectError) -> TaskError {

@@ -1,7 +1,7 @@
 //! Starts the real `sluice` binary for tests, the demo and the benches, talks to it as a user would, and looks at what it delivered.
 //!
 //! It is no second implementation of anything: the hub is the real process, databases are real SQLite files, objects are read by
-//! the Parquet crate. Nothing here knows a crate of the runtime.
+//! the Parquet crate, an Apache Kafka is the one of the broker's contract suite. Nothing here knows a crate of the runtime.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
@@ -38,5 +38,6 @@ pub use random::Random;
 pub use rest::{Answer, Rest};
 pub use scratch::Scratch;
 pub use sequence::Sequence;
+pub use sluice_contract::apache_kafka::{self, ApacheKafka};
 pub use sqlite::Sqlite;
 pub use wait::until;

@@ -7,9 +7,11 @@ use anyhow::{Result, bail};
 use crate::workspace::Workspace;
 use crate::{process, setup};
 
+const OPTIONS: [&str; 2] = ["--exit", "--kafka"];
+
 pub fn run(workspace: &Workspace, options: &[String]) -> Result<()> {
-    if let Some(unknown) = options.iter().find(|option| *option != "--exit") {
-        bail!("demo does not know {unknown:?}; its only option is --exit");
+    if let Some(unknown) = options.iter().find(|option| !OPTIONS.contains(&option.as_str())) {
+        bail!("demo does not know {unknown:?}; its options are {}", OPTIONS.join(" and "));
     }
     setup::run(workspace)?;
     println!("demo: building the hub (the first time takes a while)");

@@ -1,6 +1,9 @@
 //! The demo: a shop's database and a web server's log flow through the hub into Parquet objects and a table, the hub is killed on
 //! the way, and everything is counted at the end. Started by `cargo xtask demo`, which builds the binaries first.
+//!
+//! `--kafka`: the log is an Apache Kafka, which is killed on the way too. `--exit`: ends when everything was counted.
 
+mod log;
 mod progress;
 
 use std::io::IsTerminal as _;
@@ -10,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use sluice_harness::{Feed, Hub, Pipeline, free_port, target_folder};
 
+use log::Log;
 use progress::Progress;
 
 /// Primes, so that they are no multiple of any batch, flush or page size.
@@ -18,6 +22,7 @@ const EVENTS: u64 = 6_007;
 const LINES_A_TICK: u64 = 449;
 const EVENTS_A_TICK: u64 = 67;
 const TICK: Duration = Duration::from_millis(100);
+const TICKS_BEFORE_KAFKA_DIES: u32 = 15;
 const SEED: u64 = 20_261_121;
 /// Generous: a busy machine is slow, and a hub that lost something never gets there.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(90);
@@ -28,43 +33,52 @@ const REST_PORT: u16 = 8083;
 
 #[tokio::main]
 async fn main() {
-    let is_script = std::env::args().any(|argument| argument == "--exit");
-    if let Err(error) = run(is_script).await {
+    let has = |option: &str| std::env::args().any(|argument| argument == option);
+    if let Err(error) = run(has("--exit"), has("--kafka")).await {
         eprintln!("\nthe demo failed: {error:#}");
         std::process::exit(1);
     }
 }
 
-async fn run(is_script: bool) -> Result<()> {
-    let begin = Instant::now();
+async fn run(is_script: bool, on_kafka: bool) -> Result<()> {
     let folder = fresh_folder()?;
+    let log = if on_kafka { Log::kafka().await? } else { Log::embedded()? };
+    let begin = Instant::now();
     let pipeline = Pipeline::in_folder(&folder);
     println!("A web server's log and a shop's database, both growing, in {}", folder.display());
     let mut feed = Feed::create(&pipeline, SEED).await?;
-    let hub = Hub::at(folder.join("hub")).port(port()?).start().await?;
+    let hub = log.told(Hub::at(folder.join("hub")).port(port()?), &folder)?.start().await?;
     println!("sluice answers on {} after {} ms", hub.rest().url("/"), hub.ready_after.as_millis());
+    println!("{}", log.reading());
     for (name, config) in pipeline.connectors() {
         hub.rest().create(name, &config).await?;
         println!("created {name}: {}", config["connector.class"].as_str().unwrap_or_default());
     }
     let mut progress = Progress::new(std::io::stdout().is_terminal());
-    let hub = feed_and_kill(hub, &mut feed, &pipeline, &mut progress).await?;
+    let (hub, log) = feed_and_kill(hub, log, &mut feed, &pipeline, &mut progress).await?;
     until_delivered(&hub, &feed, &pipeline, &mut progress).await?;
     tokio::time::sleep(SETTLE).await;
     let delivered = pipeline.delivered(&feed).await?;
-    println!("\n{delivered}\n\n{:.1} s in all, one SIGKILL in the middle", begin.elapsed().as_secs_f64());
+    let killed = if on_kafka { "one SIGKILL of the hub and one of Apache Kafka" } else { "one SIGKILL" };
+    println!("\n{delivered}\n\n{:.1} s in all, {killed} in the middle", begin.elapsed().as_secs_f64());
     if !delivered.is_exact() {
         bail!("what arrived is not what was sent; the hub's log: {}", folder.join("hub.log").display());
     }
     if is_script {
         return stop(hub).await;
     }
-    println!("\n{}", next_steps(&folder, &pipeline, hub.rest().port()));
+    println!("\n{}\n{}", next_steps(&folder, &pipeline, hub.rest().port()), log.reading());
     tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;
     stop(hub).await
 }
 
-async fn feed_and_kill(mut hub: Hub, feed: &mut Feed, pipeline: &Pipeline, progress: &mut Progress) -> Result<Hub> {
+async fn feed_and_kill(
+    mut hub: Hub,
+    mut log: Log,
+    feed: &mut Feed,
+    pipeline: &Pipeline,
+    progress: &mut Progress,
+) -> Result<(Hub, Log)> {
     let begin = Instant::now();
     let mut was_killed = false;
     let mut ticks = tokio::time::interval(TICK);
@@ -88,10 +102,35 @@ async fn feed_and_kill(mut hub: Hub, feed: &mut Feed, pipeline: &Pipeline, progr
             hub = options.start().await?;
             progress.note(&format!("the hub is back, REST answered after {} ms", hub.ready_after.as_millis()));
             was_killed = true;
+            log = kill_kafka(log, feed, progress).await?;
         }
     }
     progress.note("the log and the database have stopped growing");
-    Ok(hub)
+    Ok((hub, log))
+}
+
+/// The hub runs and waits; what it reads goes on growing.
+async fn kill_kafka(mut log: Log, feed: &mut Feed, progress: &mut Progress) -> Result<Log> {
+    if let Log::Embedded { .. } = log {
+        return Ok(log);
+    }
+    // Sources and sinks have to be at work when it dies.
+    for _ in 0..TICKS_BEFORE_KAFKA_DIES {
+        tokio::time::sleep(TICK).await;
+        grow(feed).await?;
+    }
+    log.kill()?;
+    progress.note("SIGKILL to Apache Kafka; the hub goes on running, the log and the database go on growing");
+    let mut starting = std::pin::pin!(log.start_again());
+    loop {
+        tokio::select! {
+            log = &mut starting => {
+                progress.note("Apache Kafka is back");
+                return log;
+            }
+            () = tokio::time::sleep(TICK) => grow(feed).await?,
+        }
+    }
 }
 
 async fn grow(feed: &mut Feed) -> Result<()> {
