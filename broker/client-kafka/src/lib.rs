@@ -9,7 +9,9 @@
 //!   aborted records hold nothing. Batches without records stand for them, so a reader gets past.
 //! - Durable means what the cluster's `acks=all` and `min.insync.replicas` mean.
 //!
-//! What it is not: a general Kafka client. librdkafka takes and gives single records, so batches are taken apart and built
+//! Beside it, [`tools`] is what the command line asks of any cluster; the runtime uses nothing of it.
+//!
+//! What the broker is not: a general Kafka client. librdkafka takes and gives single records, so batches are taken apart and built
 //! anew; what a Kafka producer wrote arrives with the same records, offsets and timestamps, but in other batches.
 //!
 //! Where it differs from the embedded log:
@@ -36,6 +38,7 @@ mod log;
 mod native;
 mod producer;
 mod reader;
+pub mod tools;
 mod topics;
 mod transaction;
 

@@ -12,10 +12,15 @@ pub(crate) struct ClientLog(Arc<Mutex<Option<String>>>);
 impl ClientLog {
     /// `reason`, and why, when librdkafka said so: a time-out alone tells nobody that a port was closed.
     pub(crate) fn explain(&self, reason: &str) -> String {
-        match &*self.0.lock() {
+        match self.said() {
             Some(said) => format!("{reason} ({said})"),
             None => reason.to_owned(),
         }
+    }
+
+    /// The last complaint.
+    pub(crate) fn said(&self) -> Option<String> {
+        self.0.lock().clone()
     }
 }
 

@@ -80,6 +80,7 @@ impl Inner {
         let read = self.log.read_committed(topic, partition.partition, wanted.offset, wanted.max_bytes);
         let CommittedRead { read, last_stable_offset, aborted } =
             read.map_err(|error| fetch_error(error, &partition))?;
+        self.traffic.left(topic, partition.partition, read.records.len());
         Ok(FetchedPartition {
             partition,
             records: committed(read.records, &aborted),

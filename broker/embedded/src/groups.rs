@@ -6,6 +6,7 @@
 //! thread, one after the other. The format of the records stands in `sluice-group`.
 
 use crate::Random;
+use crate::metrics::GroupMetrics;
 use crate::transactions::{TransactionError, Transactions};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -223,6 +224,26 @@ impl Groups {
                 .load(&key, value.as_deref(), None)
                 .expect("a record that was encoded a moment ago can be read");
         }
+    }
+
+    /// Every group with its members and committed offsets, at most `offsets_max` of these. The second: how many were left
+    /// out.
+    pub(crate) fn metrics(&self, offsets_max: usize) -> (Vec<GroupMetrics>, usize) {
+        let state = self.state.lock();
+        let (mut room, mut left_out) = (offsets_max, 0);
+        let describe = |(group, group_state, members): (&str, sluice_group::GroupState, usize)| {
+            let mut offsets = Vec::new();
+            for (topic, partition, committed) in state.coordinator.committed(group) {
+                if room == 0 {
+                    left_out += 1;
+                } else {
+                    room -= 1;
+                    offsets.push((TopicPartition::new(topic, partition), committed.offset));
+                }
+            }
+            GroupMetrics { group: group.to_owned(), state: group_state.name(), members, offsets }
+        };
+        (state.coordinator.groups().map(describe).collect(), left_out)
     }
 
     pub(crate) fn offsets(&self, group: &str) -> BTreeMap<TopicPartition, GroupOffset> {

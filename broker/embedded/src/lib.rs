@@ -16,6 +16,7 @@
 mod admin;
 mod consumer;
 mod groups;
+mod metrics;
 mod producer;
 mod transactions;
 mod waiters;
@@ -24,12 +25,14 @@ mod wire_transactions;
 
 pub use groups::GroupAnswer;
 use groups::Groups;
+use metrics::Traffic;
+pub use metrics::{GroupLag, GroupMetrics, PartitionMetrics};
 use parking_lot::Mutex;
 use producer::{EmbeddedProducer, Fence};
 use sluice_client::{Admin, AppendError, Broker, Consumer, Producer};
 use sluice_log::{
-    Clock, DamagedBlock, DataDir, DirStorage, Durability, FailPoints, Log, LogOptions, LogParts, OpenError,
-    PartitionInfo, RecoveryReport, Storage, SystemClock, TopicId,
+    Clock, DamagedBlock, DataDir, DirStorage, DiskMetrics, Durability, FailPoints, Histogram, Log, LogOptions,
+    LogParts, OpenError, PartitionInfo, RecoveryReport, Storage, SystemClock, TopicId,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -99,6 +102,11 @@ pub(crate) struct Inner {
     random: Random,
     producer_ids: tokio::sync::Mutex<ProducerIds>,
     report: RecoveryReport,
+    traffic: Traffic,
+    /// From being handed over until durable.
+    append_latency: Arc<Histogram>,
+    /// Of the real disk.
+    disk: Option<Arc<DiskMetrics>>,
     _data_dir: Option<DataDir>,
 }
 
@@ -120,8 +128,8 @@ impl EmbeddedBroker {
         let log_dir = data_dir.log_dir();
         let failed = |source| OpenError::Io { action: "open", name: log_dir.display().to_string(), source };
         let storage = Arc::new(DirStorage::open(&log_dir).map_err(failed)?);
-        let cluster_id = data_dir.cluster_id().to_owned();
-        Self::open_on(storage, cluster_id, Some(data_dir), config)
+        let disk = Some(storage.metrics());
+        Self::open_on(storage, disk, Some(data_dir), config)
     }
 
     /// On a disk that is passed in, without a lock: for simulations.
@@ -129,15 +137,16 @@ impl EmbeddedBroker {
     /// # Errors
     /// [`OpenError`].
     pub fn open_simulated(storage: Arc<dyn Storage>, config: EmbeddedConfig) -> Result<Arc<Self>, OpenError> {
-        Self::open_on(storage, "simulated".into(), None, config)
+        Self::open_on(storage, None, None, config)
     }
 
     fn open_on(
         storage: Arc<dyn Storage>,
-        cluster_id: String,
+        disk: Option<Arc<DiskMetrics>>,
         data_dir: Option<DataDir>,
         config: EmbeddedConfig,
     ) -> Result<Arc<Self>, OpenError> {
+        let cluster_id = data_dir.as_ref().map_or("simulated", |dir| dir.cluster_id()).to_owned();
         let waiters = Arc::new(Waiters::default());
         // The semaphore bounds the queue, so that the log's own bound never blocks an async caller.
         let options =
@@ -168,6 +177,9 @@ impl EmbeddedBroker {
                 // What an earlier process reserved and did not give out is left unused.
                 producer_ids: tokio::sync::Mutex::default(),
                 report,
+                traffic: Traffic::default(),
+                append_latency: Arc::default(),
+                disk,
                 _data_dir: data_dir,
             }),
         }))

@@ -74,6 +74,10 @@ impl Producer for EmbeddedProducer {
         let (answer, answered) = oneshot::channel();
         let groups = self.inner.groups.clone();
         let count = names.len();
+        for part in &parts[..count] {
+            self.inner.traffic.arrived(part.topic, part.partition, part.records.len());
+        }
+        let timed = self.inner.timed_append();
         let done = Box::new(move |outcome: Result<Vec<i64>, LogAppendError>| {
             let outcome = outcome.map(|mut base_offsets| {
                 if !changes.is_empty() {
@@ -83,6 +87,7 @@ impl Producer for EmbeddedProducer {
                 Appended { base_offsets }
             });
             drop(room);
+            timed();
             // Nobody may be waiting any more: the append stands all the same.
             let _ = answer.send(outcome);
         });

@@ -5,7 +5,9 @@ use crate::groups::GroupAnswer;
 use crate::waiters::Waiting;
 use crate::{EmbeddedBroker, Inner};
 use bytes::Bytes;
-use sluice_log::{Done, Durability, LogAppendError, LogPart, LogReadError, PiecesRead, TopicFacts, TopicId, TopicInfo};
+use sluice_log::{
+    Done, Durability, LogAppendError, LogPart, LogRead, LogReadError, PiecesRead, TopicFacts, TopicId, TopicInfo,
+};
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::runtime::RuntimeFlavor;
@@ -131,8 +133,11 @@ impl EmbeddedBroker {
         let room = self.inner.room_for(records.len()).await?;
         let (records, log_append_time_ms) = self.inner.stamp(topic, records);
         let (answer, answered) = oneshot::channel();
+        let timed = self.inner.timed_append();
+        self.inner.traffic.arrived(topic, partition, records.len());
         let done = Box::new(move |outcome| {
             drop(room);
+            timed();
             // Nobody may be waiting any more: the append stands all the same.
             let _ = answer.send(outcome);
         });
@@ -155,10 +160,26 @@ impl EmbeddedBroker {
         committed: bool,
     ) -> Result<PiecesRead, LogReadError> {
         let log = &self.inner.log;
-        if let Some(read) = log.read_in_place(topic, partition, offset, bytes_max, committed)? {
-            return Ok(read);
-        }
-        off_the_worker(|| log.read_copied(topic, partition, offset, bytes_max, committed))
+        let read = match log.read_in_place(topic, partition, offset, bytes_max, committed)? {
+            Some(read) => read,
+            None => off_the_worker(|| log.read_copied(topic, partition, offset, bytes_max, committed))?,
+        };
+        self.inner.traffic.left(topic, partition, read.size_bytes);
+        Ok(read)
+    }
+
+    /// As [`Self::read`], copied, and outside of any runtime.
+    ///
+    /// # Errors
+    /// [`LogReadError`].
+    pub fn read_now(
+        &self,
+        topic: TopicId,
+        partition: i32,
+        offset: i64,
+        bytes_max: usize,
+    ) -> Result<LogRead, LogReadError> {
+        self.inner.log.read(topic, partition, offset, bytes_max)
     }
 
     /// One past the last record that no open transaction can take back.

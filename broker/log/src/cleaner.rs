@@ -9,13 +9,14 @@ use crate::block::{ALIGNMENT, Block, COVER_COMPACTED, HEADER_BYTES, Kind, PAYLOA
 use crate::error::LogReadError;
 use crate::files::FileTable;
 use crate::index::{Chunk, Location, Run};
+use crate::inflate;
 use crate::read::read_run;
 use crate::storage::StorageFile;
 use crate::topics::Partition;
 use crate::transactions::AbortedIndex;
 use crate::wal::FileHeader;
-use sluice_protocol::{BatchError, Compression, RecordRef, batches, retain_records};
-use std::collections::HashMap;
+use sluice_protocol::{BatchError, RecordBatchRef, RecordRef, batches};
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::sync::Arc;
@@ -31,6 +32,36 @@ pub(crate) struct Job {
     pub chunks: Vec<Chunk>,
     /// What compaction keeps; `None`: everything is only moved.
     pub latest: Option<Arc<Latest>>,
+    /// They begin with the partition's first chunk, so that no transaction begins before them.
+    pub from_first: bool,
+}
+
+impl Job {
+    /// Jobs of which each stands for no more offsets than a block can say. Nothing is done from a chunk on that stands for
+    /// more by itself, as no client can write one.
+    pub(crate) fn split(self) -> Vec<Self> {
+        let Self { partition, chunks, latest, from_first } = self;
+        let fits = |first: &Chunk, last: &Chunk| last.end_offset - first.base_offset <= i64::from(u32::MAX);
+        let mut jobs: Vec<Self> = Vec::new();
+        for chunk in chunks {
+            if !fits(&chunk, &chunk) {
+                break;
+            }
+            match jobs.last_mut() {
+                Some(job) if fits(&job.chunks[0], &chunk) => job.chunks.push(chunk),
+                _ => {
+                    let (partition, latest) = (partition.clone(), latest.clone());
+                    jobs.push(Self {
+                        partition,
+                        chunks: vec![chunk],
+                        latest,
+                        from_first: from_first && jobs.is_empty(),
+                    });
+                }
+            }
+        }
+        jobs
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +82,15 @@ pub(crate) struct Latest {
     tombstones_before_ms: i64,
     /// What these transactions wrote counts for nothing, and goes.
     aborted: AbortedIndex,
+    /// Producers that the partition knows.
+    producers: HashSet<i64>,
+    /// Their last markers in the stretch.
+    last_markers: HashMap<i64, i64>,
 }
+
+/// Producers of whose transactions something is kept, while a partition is cleaned from its first record on.
+#[derive(Debug, Default)]
+struct KeptTransactions(HashSet<i64>);
 
 impl Latest {
     /// Reads the dirty `chunks`, oldest first, until enough keys are known. Returns how many chunks it covers.
@@ -60,9 +99,13 @@ impl Latest {
         partition: &Partition,
         chunks: &[Chunk],
         tombstones_before_ms: i64,
-        aborted: AbortedIndex,
     ) -> Result<(Self, usize), CleanError> {
-        let mut latest = Self { offsets: HashMap::new(), tombstones_before_ms, aborted };
+        let mut latest = {
+            let state = partition.state.read();
+            let aborted = AbortedIndex::new(state.transactions.aborted());
+            let producers = state.producers.keys().copied().collect();
+            Self { tombstones_before_ms, aborted, producers, ..Self::default() }
+        };
         for (done, chunk) in chunks.iter().enumerate() {
             if latest.offsets.len() > KEYS_MAX {
                 return Ok((latest, done));
@@ -75,16 +118,23 @@ impl Latest {
     fn add(&mut self, payload: &[u8]) -> Result<(), CleanError> {
         for batch in batches(payload) {
             let batch = batch?;
-            let unknown = batch.is_control() || batch.compression()? != Compression::None;
-            if unknown || self.aborted.holds(&batch) {
+            if batch.is_control() {
+                self.last_markers.insert(batch.producer_id(), batch.base_offset());
                 continue;
             }
-            for record in batch.records()? {
-                let record = record?;
-                if let Some(key) = record.key {
-                    self.offsets.insert(hash(key), record.offset);
-                }
+            if self.aborted.holds(&batch) {
+                continue;
             }
+            // Records that cannot be read have no keys.
+            let _ = inflate::with_records(&batch, |records| {
+                for record in records {
+                    let record = record?;
+                    if let Some(key) = record.key {
+                        self.offsets.insert(hash(key), record.offset);
+                    }
+                }
+                Ok(())
+            });
         }
         Ok(())
     }
@@ -96,18 +146,41 @@ impl Latest {
         !superseded && !expired
     }
 
+    /// A marker stays while a record that it decides does, for as long as a tombstone, and as the last of its producer,
+    /// whose epoch it says. Source: Kafka's `Cleaner.cleanInto`, `CleanedTransactionMetadata`.
+    fn keeps_marker(&self, marker: &RecordBatchRef<'_>, kept: &mut KeptTransactions) -> bool {
+        let producer = marker.producer_id();
+        let decides = kept.0.remove(&producer);
+        let is_last = self.last_markers.get(&producer).is_none_or(|last| *last <= marker.base_offset());
+        let speaks_for_producer = is_last && self.producers.contains(&producer);
+        let undecidable = marker.ends_transaction().is_none();
+        decides || speaks_for_producer || undecidable || marker.max_timestamp() >= self.tombstones_before_ms
+    }
+
     /// The batches of `payload` with what is kept.
-    fn filter(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), CleanError> {
+    fn filter(&self, payload: &[u8], kept: &mut Option<KeptTransactions>, out: &mut Vec<u8>) -> Result<(), CleanError> {
         for batch in batches(payload) {
             let batch = batch?;
+            if batch.is_control() {
+                // What stands before the stretch may need its marker.
+                if kept.as_mut().is_none_or(|kept| self.keeps_marker(&batch, kept)) {
+                    out.extend_from_slice(batch.bytes());
+                }
+                continue;
+            }
             if self.aborted.holds(&batch) {
                 continue;
             }
-            // What cannot be looked into is kept whole.
-            if batch.is_control() || batch.compression()? != Compression::None {
+            let from = out.len();
+            // What cannot be looked into is kept whole: its producer wrote it so, it is no damage.
+            if inflate::retain(&batch, out, |record| self.keeps(record)).is_err() {
                 out.extend_from_slice(batch.bytes());
-            } else {
-                retain_records(&batch, out, |record| self.keeps(record))?;
+            }
+            if let Some(kept) = kept
+                && out.len() > from
+                && batch.is_transactional()
+            {
+                kept.0.insert(batch.producer_id());
             }
         }
         Ok(())
@@ -173,13 +246,14 @@ impl<'a> CleanFile<'a> {
         cover.part = if job.latest.is_some() { COVER_COMPACTED } else { 0 };
         self.write_block(cover, &[])?;
         let mut chunk = Chunk::new(self.number, first);
+        let mut kept = job.from_first.then(KeptTransactions::default);
         let mut pending =
             Pending { base_offset: first, end_offset: first, max_timestamp: i64::MIN, payload: Vec::new() };
         for old in &job.chunks {
             let files = self.files;
             each_block(files, partition, old, |block, payload| {
                 match &job.latest {
-                    Some(latest) => latest.filter(payload, &mut pending.payload)?,
+                    Some(latest) => latest.filter(payload, &mut kept, &mut pending.payload)?,
                     None => pending.payload.extend_from_slice(payload),
                 }
                 pending.end_offset = block.end_offset();

@@ -34,6 +34,10 @@ impl DataDir {
             let name = name.display().to_string();
             move |source| OpenError::Io { action, name, source }
         };
+        // Before anything is written: what is refused stays as it is.
+        if let Ok(text) = std::fs::read_to_string(path.join(META)) {
+            parse_meta(path, &text)?;
+        }
         std::fs::create_dir_all(path).map_err(failed("create", path))?;
         let lock_path = path.join(".lock");
         let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
@@ -49,6 +53,13 @@ impl DataDir {
         let cluster_id = match std::fs::read_to_string(&meta_path) {
             Ok(text) => parse_meta(path, &text)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if path.join("log").is_dir() {
+                    tracing::error!(
+                        file = %meta_path.display(),
+                        cluster_id = new_cluster_id,
+                        "the data directory's meta.properties was missing; its log goes on under a new cluster id"
+                    );
+                }
                 write_meta(path, new_cluster_id).map_err(failed("write", &meta_path))?;
                 new_cluster_id.to_owned()
             }
@@ -57,6 +68,37 @@ impl DataDir {
         let pid = format!("{}\n", std::process::id());
         lock.set_len(0).and_then(|()| lock.write_all(pid.as_bytes())).map_err(failed("write", &lock_path))?;
         let lock = lock.try_clone().map_err(failed("keep", &lock_path))?;
+        Ok(Self { path: path.to_owned(), cluster_id, _lock: lock })
+    }
+
+    /// Locks a directory that is there, for looking at it: nothing else is written.
+    ///
+    /// # Errors
+    /// As [`DataDir::open`]; [`OpenError::Damaged`] for a directory that is none.
+    pub fn inspect(path: &Path) -> Result<Self, OpenError> {
+        let failed = |action, name: &Path| {
+            let name = name.display().to_string();
+            move |source| OpenError::Io { action, name, source }
+        };
+        let meta_path = path.join(META);
+        let cluster_id = match std::fs::read_to_string(&meta_path) {
+            Ok(text) => parse_meta(path, &text)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let reason = format!("{} is no data directory", path.display());
+                return Err(OpenError::Damaged { name: META.into(), reason });
+            }
+            Err(error) => return Err(failed("read", &meta_path)(error)),
+        };
+        let lock_path = path.join(".lock");
+        let lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
+        // A directory that cannot be written, say of a backup, is nobody's.
+        let mut lock = lock.or_else(|_| File::open(&meta_path)).map_err(failed("open", &lock_path))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut pid = String::new();
+            let _ = lock.read_to_string(&mut pid);
+            let pid = if pid.trim().is_empty() { "(unknown)".into() } else { pid.trim().to_owned() };
+            return Err(OpenError::Locked { dir: path.display().to_string(), pid });
+        }
         Ok(Self { path: path.to_owned(), cluster_id, _lock: lock })
     }
 

@@ -12,6 +12,8 @@ pub enum OpenError {
         "data directory {dir} was written by a newer version (format {found}, this build reads up to {known}); upgrade"
     )]
     NewerFormat { dir: String, found: u32, known: u32 },
+    #[error("{name} in the log directory is none of the log's files, or there twice; move it elsewhere")]
+    Foreign { name: String },
     #[error("{name} in the data directory is damaged: {reason}; restore it from a backup")]
     Damaged { name: String, reason: String },
 }

@@ -1,5 +1,6 @@
 //! Which log files there are and how full they are.
 
+use crate::listing::Listing;
 use crate::storage::{Storage, StorageFile};
 use crate::wal::{FileHeader, FileKind, OpenFiles};
 use parking_lot::Mutex;
@@ -31,6 +32,8 @@ pub(crate) struct FileTable {
 #[derive(Default)]
 struct Table {
     files: BTreeMap<u64, FileInfo>,
+    /// Files that should be there: kind and size.
+    lost: Listing,
     last_number: u64,
 }
 
@@ -72,6 +75,15 @@ impl FileTable {
     pub(crate) fn pass_number(&self, number: u64) {
         let mut table = self.table.lock();
         table.last_number = table.last_number.max(number);
+    }
+
+    /// A file that should be there is not.
+    pub(crate) fn lose(&self, number: u64, kind: FileKind, size_bytes: u64) {
+        self.table.lock().lost.insert(number, (kind, size_bytes));
+    }
+
+    pub(crate) fn lost(&self) -> Listing {
+        self.table.lock().lost.clone()
     }
 
     pub(crate) fn grow(&self, number: u64, bytes: u64) {

@@ -20,11 +20,10 @@ use crate::log::Shared;
 use crate::queue::{Command, Done};
 use crate::sidecar::{self, sidecar_name};
 use crate::topics::{MetadataRecord, Partition, Topic};
-use crate::transactions::AbortedIndex;
 use crate::wal::{FileHeader, FileKind, Unsynced, file_name, temporary_name};
 use parking_lot::{Condvar, Mutex};
 use saving::expire_producers;
-pub(crate) use saving::write_producers;
+pub(crate) use saving::{write_listing, write_producers};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
@@ -47,6 +46,8 @@ pub(crate) struct Housekeeping {
     round: Mutex<()>,
     /// The last append that the saved state of the producers covers.
     producers_saved: Mutex<Option<u64>>,
+    /// The list of files as it was last written.
+    listing_saved: Mutex<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -229,7 +230,7 @@ fn compaction_jobs(shared: &Shared) -> Vec<Job> {
     let now_ms = shared.clock.now_ms();
     let mut jobs = Vec::new();
     for (_, ratio, tombstones_ms, partition) in partitions(shared).into_iter().filter(|(compact, ..)| *compact) {
-        let (chunks, clean_count, aborted) = {
+        let (chunks, clean_count) = {
             let state = partition.state.read();
             let mut chunks: Vec<Chunk> =
                 if state.damage.is_empty() { sealed_prefix(&state.chunks, &files) } else { vec![] };
@@ -237,19 +238,19 @@ fn compaction_jobs(shared: &Shared) -> Vec<Job> {
             let stable = state.last_stable_offset();
             chunks.truncate(chunks.partition_point(|chunk| chunk.end_offset <= stable));
             let clean_count = chunks.iter().filter(|chunk| chunk.end_offset <= state.cleaned_to).count();
-            (chunks, clean_count, AbortedIndex::new(state.transactions.aborted()))
+            (chunks, clean_count)
         };
         let size = |chunks: &[Chunk]| chunks.iter().map(|chunk| chunk.size_bytes).sum::<u64>();
         let (dirty, all) = (size(&chunks[clean_count..]), size(&chunks));
         if dirty < shared.options.dirty_bytes_min.max(1) || (dirty as f64) < ratio * all as f64 {
             continue;
         }
-        match Latest::build(&shared.files, &partition, &chunks[clean_count..], now_ms - tombstones_ms, aborted) {
+        match Latest::build(&shared.files, &partition, &chunks[clean_count..], now_ms - tombstones_ms) {
             Ok((latest, covered)) => {
                 let latest = Some(Arc::new(latest));
                 let mut chunks = chunks;
                 chunks.truncate(clean_count + covered);
-                jobs.push(Job { partition, chunks, latest });
+                jobs.extend(Job { partition, chunks, latest, from_first: true }.split());
             }
             Err(error) => report(shared, &partition, &error),
         }
@@ -306,11 +307,11 @@ fn add_rewrites(shared: &Shared, jobs: &mut Vec<Job>) {
                 stretch.push(chunk.clone());
             } else if !stretch.is_empty() {
                 let chunks = std::mem::take(&mut stretch);
-                jobs.push(Job { partition: partition.clone(), chunks, latest: None });
+                jobs.extend(Job { partition: partition.clone(), chunks, latest: None, from_first: false }.split());
             }
         }
         if !stretch.is_empty() {
-            jobs.push(Job { partition: partition.clone(), chunks: stretch, latest: None });
+            jobs.extend(Job { partition: partition.clone(), chunks: stretch, latest: None, from_first: false }.split());
         }
     }
 }
@@ -366,7 +367,7 @@ fn clean_file(shared: &Shared, jobs: &mut impl Iterator<Item = Job>) -> Result<(
         let compacted = job.latest.is_some();
         if state.replace(&job.chunks, chunk) && compacted {
             state.cleaned_to = state.cleaned_to.max(end_offset);
-            // Compaction begins at the partition's first chunk, so nothing of them is left.
+            // Compaction went on from the partition's first chunk to here, so nothing of them is left.
             state.transactions.forget_below(end_offset);
         }
     }
@@ -391,16 +392,16 @@ fn remove_dead_files(shared: &Shared) {
     for (.., partition) in partitions(shared) {
         wanted.extend(partition.state.read().chunks.iter().map(|chunk| chunk.file));
     }
-    let dead: Vec<(u64, FileKind)> = files
-        .iter()
-        .filter(|(number, file)| file.sealed && !file.damaged && !wanted.contains(number))
-        .map(|(number, file)| (*number, file.kind))
-        .collect();
-    if dead.is_empty() {
+    // Where files are lost, so may be the records that say whose the others are: none of them goes.
+    let all_there = shared.files.lost().is_empty();
+    let is_dead = |number: &u64, file: &FileInfo| all_there && file.sealed && !file.damaged && !wanted.contains(number);
+    let (dead, kept): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        files.into_iter().partition(|(number, file)| is_dead(number, file));
+    if !write_listing(shared, &kept) || dead.is_empty() {
         return;
     }
-    let removed: io::Result<()> = dead.iter().try_for_each(|(number, kind)| {
-        shared.storage.remove(&file_name(*number, *kind))?;
+    let removed: io::Result<()> = dead.iter().try_for_each(|(number, file)| {
+        shared.storage.remove(&file_name(*number, file.kind))?;
         shared.files.remove(*number);
         match shared.storage.remove(&sidecar_name(*number)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

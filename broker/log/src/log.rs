@@ -145,6 +145,7 @@ impl Log {
                 Durability::Os => Unsynced::Anything,
             },
             mark_due: false,
+            unbegun: None,
         };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|source| OpenError::Io {
@@ -374,6 +375,7 @@ impl Log {
             let _ = thread.join();
         }
         housekeeping::write_producers(&self.shared);
+        housekeeping::write_listing(&self.shared, &self.shared.files.list());
     }
 
     fn partition(&self, topic: TopicId, partition: i32) -> Result<Arc<Partition>, LogReadError> {

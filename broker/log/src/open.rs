@@ -4,19 +4,22 @@ use crate::block::{Block, COVER_COMPACTED, HEADER_BYTES, Kind};
 use crate::config::Durability;
 use crate::files::{FileInfo, FileTable};
 use crate::index::{Chunk, Damage, PartitionState, Run};
+use crate::listing::{self, LostFile};
 use crate::producers::Snapshot;
 use crate::recovery::{self, RecoveryReport, Scan};
 use crate::sidecar::{Cover, IndexedChunk, Sidecar, sidecar_name};
 use crate::storage::{Storage, StorageFile};
 use crate::topics::{METADATA_COPIES, METADATA_TOPIC, MetadataRecord, Partition, Topic, TopicInfo, TopicTable};
-use crate::wal::{FileHeader, FileKind, Unsynced, parse_file_name};
+use crate::wal::{FileHeader, FileKind, Unsynced};
 use crate::writer::UNSYNCED_BYTES_MAX;
 use crate::{OpenError, TopicId, read};
+use present::Present;
 use sluice_protocol::{BATCH_OVERHEAD_BYTES, RecordBatchRef, batches};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+mod present;
 mod replay;
 
 /// A record takes at least this much of a file.
@@ -43,15 +46,31 @@ struct Assembly {
     report: RecoveryReport,
     unsynced: Unsynced,
     ends_with_mark: bool,
+    lost: Vec<LostFile>,
 }
 
 /// Reads every file, cuts a torn tail, and puts the index together.
 pub(crate) fn open(storage: &Arc<dyn Storage>, files: &FileTable, now_ms: i64) -> Result<Opened, OpenError> {
-    let present = list(storage)?;
+    let Present { files: present, indexes, mut doomed } = present::list(storage)?;
+    let listing = listing::read(storage);
+    // An index without its file: a crash came between their removals.
+    let orphans = indexes.into_iter().filter(|number| !present.contains_key(number) && !listing.contains_key(number));
+    doomed.extend(orphans.map(sidecar_name));
     let tail = present.iter().filter(|(_, kind)| **kind == FileKind::Log).map(|(number, _)| *number).next_back();
     let mut assembly = Assembly { ends_with_mark: true, ..Assembly::default() };
+    for (number, (kind, size)) in listing.iter().filter(|(number, _)| !present.contains_key(*number)) {
+        files.pass_number(*number);
+        files.lose(*number, *kind, *size);
+        assembly.lost.push(LostFile::new(storage, *number, *kind, *size, 0));
+    }
     for (number, kind) in present {
-        assembly.add_file(storage, files, number, kind, Some(number) == tail)?;
+        let listed_bytes = listing.get(&number).map_or(0, |(_, size)| *size);
+        // What was sealed is durable: nothing of it can be torn.
+        let is_tail = Some(number) == tail && listed_bytes == 0;
+        assembly.add_file(storage, files, &LogFile { number, kind, is_tail, listed_bytes })?;
+    }
+    for name in doomed {
+        storage.remove(&name).map_err(|source| OpenError::Io { action: "remove", name, source })?;
     }
     let snapshot = replay::read_snapshot(storage);
     assembly.finish(files, snapshot, now_ms)
@@ -97,23 +116,13 @@ fn scan_info(number: u64, kind: FileKind, scan: &Scan) -> FileInfo {
     }
 }
 
-fn list(storage: &Arc<dyn Storage>) -> Result<BTreeMap<u64, FileKind>, OpenError> {
-    let failed = |source| OpenError::Io { action: "list", name: "the log directory".into(), source };
-    let mut present = BTreeMap::new();
-    let names: BTreeSet<String> = storage.list().map_err(failed)?.into_iter().collect();
-    for name in &names {
-        // An index without its file: the file's name was not synced before a crash.
-        let orphan = name.strip_suffix(".index").is_some_and(|stem| {
-            !["log", "clean"].iter().any(|extension| names.contains(&format!("{stem}.{extension}")))
-        });
-        if name.ends_with(".tmp") || orphan {
-            let failed = |source| OpenError::Io { action: "remove", name: name.clone(), source };
-            storage.remove(name).map_err(failed)?;
-        } else if let Some((number, kind)) = parse_file_name(name) {
-            present.insert(number, kind);
-        }
-    }
-    Ok(present)
+/// One file of the log, and what is known of it before it is read.
+struct LogFile {
+    number: u64,
+    kind: FileKind,
+    is_tail: bool,
+    /// Its size by the list of sealed files; 0: it is not in there.
+    listed_bytes: u64,
 }
 
 impl Assembly {
@@ -121,9 +130,7 @@ impl Assembly {
         &mut self,
         storage: &Arc<dyn Storage>,
         files: &FileTable,
-        number: u64,
-        kind: FileKind,
-        is_tail: bool,
+        &LogFile { number, kind, is_tail, listed_bytes }: &LogFile,
     ) -> Result<(), OpenError> {
         let name = crate::wal::file_name(number, kind);
         let failed = |action| {
@@ -150,8 +157,14 @@ impl Assembly {
             // A killed process may have written what it did not sync. It is about to be readable, so it must stay.
             file.sync().and_then(|()| storage.sync_dir()).map_err(failed("sync"))?;
         }
-        if scan.size_bytes > 0 {
-            files.add(number, scan_info(number, kind, &scan));
+        let mut info = scan_info(number, kind, &scan);
+        if scan.size_bytes < listed_bytes {
+            self.lost.push(LostFile::new(storage, number, kind, listed_bytes, scan.size_bytes));
+            // As it was, so that it is missed again at the next start.
+            (info.size_bytes, info.damaged) = (listed_bytes, true);
+            files.add(number, info);
+        } else if scan.size_bytes > 0 {
+            files.add(number, info);
         }
         self.add_scan(number, kind, scan);
         Ok(())
@@ -213,7 +226,9 @@ impl Assembly {
             TopicInfo { name: "__log".into(), id: METADATA_TOPIC, partitions: METADATA_COPIES, config: compacted() };
         let metadata = Topic { settings: metadata_settings(&info), info, partitions: copies };
         let records = read_metadata(files, &metadata)?;
-        let unclean = !self.report.torn.is_empty() || !self.report.damaged.is_empty();
+        self.report.missing = self.lost.iter().map(|file| file.missing).collect();
+        let RecoveryReport { torn, damaged, missing, .. } = &self.report;
+        let unclean = !(torn.is_empty() && damaged.is_empty() && missing.is_empty());
         let unsynced = self.unsynced != Unsynced::Nothing && !self.ends_with_mark;
         self.report.clean = !unclean;
         let mut topics = TopicTable::default();
@@ -242,6 +257,15 @@ impl Assembly {
         for topic in topics.iter() {
             for partition in &topic.partitions {
                 partition.set_bounds(bounds.get(&(partition.topic, partition.index)).copied());
+            }
+        }
+        if !self.lost.is_empty() {
+            let all = topics.iter().flat_map(|topic| &topic.partitions).chain(&metadata.partitions);
+            for partition in all {
+                let key = (partition.topic, partition.index);
+                let mut state = partition.state.write();
+                self.report.damaged.extend(listing::fence_gaps(&self.lost, key, &mut state));
+                partition.next_offset.store(state.high_watermark, Ordering::Relaxed);
             }
         }
         replay::producers(files, &topics, snapshot, now_ms);
@@ -273,6 +297,9 @@ impl Assembly {
                 let end = ends.entry((lost.topic, lost.partition)).or_default();
                 *end = lost.end_offset.max(*end);
             }
+        }
+        for LostFile { missing, .. } in self.lost.iter().filter(|file| file.index.is_none()) {
+            all_by = all_by.max((missing.size_bytes - missing.found_bytes) / RECORD_BYTES_MIN + 1);
         }
         for damaged in &self.report.damaged {
             match &damaged.offsets {
@@ -317,7 +344,7 @@ impl PartitionState {
         self.chunks.back().map_or(0, |chunk| chunk.end_offset).max(damaged)
     }
 
-    fn add_damage(&mut self, base_offset: i64, end_offset: i64, reason: String) {
+    pub(crate) fn add_damage(&mut self, base_offset: i64, end_offset: i64, reason: String) {
         let known = |d: &Damage| d.base_offset <= base_offset && d.end_offset >= end_offset;
         if !self.damage.iter().any(known) {
             self.damage.push(Damage { base_offset, end_offset, reason });

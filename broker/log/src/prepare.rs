@@ -2,11 +2,12 @@
 
 use crate::block::PAYLOAD_BYTES_TARGET;
 use crate::error::LogAppendError;
+use crate::inflate;
 use crate::producers::ProducerBatch;
 use crate::queue::{PreparedBlock, PreparedPart};
 use crate::topics::{Partition, Topic};
 use bytes::Bytes;
-use sluice_protocol::{BatchError, Compression, RecordBatchRef, batches};
+use sluice_protocol::{BatchError, RecordBatchRef, batches};
 use std::sync::Arc;
 
 /// Validates header and CRC of every batch and cuts the part into blocks. Records are looked at only in compacted
@@ -50,13 +51,16 @@ fn check(topic: &Topic, part: usize, batch: &RecordBatchRef<'_>) -> Result<(), L
     }
     let corrupt = |source: BatchError| LogAppendError::Corrupt { part, source };
     batch.verify_crc().map_err(corrupt)?;
-    let compression = batch.compression().map_err(corrupt)?;
-    if topic.settings.compact && compression == Compression::None && !batch.is_control() {
-        for record in batch.records().map_err(corrupt)? {
-            if record.map_err(corrupt)?.key.is_none() {
-                return Err(LogAppendError::MissingKey { part });
-            }
-        }
+    batch.compression().map_err(corrupt)?;
+    if !topic.settings.compact || batch.is_control() {
+        return Ok(());
     }
-    Ok(())
+    let all_have_keys = inflate::with_records(batch, |records| {
+        let mut all_have_keys = true;
+        for record in records {
+            all_have_keys &= record?.key.is_some();
+        }
+        Ok(all_have_keys)
+    });
+    if all_have_keys.map_err(corrupt)? { Ok(()) } else { Err(LogAppendError::MissingKey { part }) }
 }

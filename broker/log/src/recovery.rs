@@ -16,10 +16,21 @@ use std::ops::Range;
 /// What opening found out of the ordinary.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecoveryReport {
-    /// Nothing was torn and nothing damaged.
+    /// Nothing was torn, damaged or missing.
     pub clean: bool,
     pub torn: Vec<TornTail>,
     pub damaged: Vec<DamagedBlock>,
+    /// Files that are not there any more, or are shorter than they were.
+    pub missing: Vec<MissingBytes>,
+}
+
+/// What is missing of a sealed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MissingBytes {
+    pub file: u64,
+    pub size_bytes: u64,
+    /// 0: the file is not there.
+    pub found_bytes: u64,
 }
 
 /// Bytes that were cut off the tail: none of them was known durable.

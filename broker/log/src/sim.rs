@@ -2,7 +2,7 @@
 //! leave behind.
 //!
 //! The model is that of ALICE (OSDI '14), as harsh as POSIX allows:
-//! - a write that was not synced since is lost or kept per sector of 512 bytes, in any combination; where a later sector
+//! - a write that was not synced since is lost or kept per sector (512 bytes, or as the test wants), in any combination; where a later sector
 //!   of a growing file was kept and an earlier one lost, zeros stand;
 //! - a truncation that was not synced since has happened or not;
 //! - a name that was created, renamed or removed since the directory was last synced is as before or as after, each
@@ -29,6 +29,31 @@ pub struct SimFaults {
     pub capacity_bytes: Option<u64>,
     /// The next sync fails.
     pub fail_sync: bool,
+    /// A call that fails.
+    pub failing: Option<FailingCall>,
+}
+
+/// The call that a disk refuses.
+#[derive(Debug, Clone, Copy)]
+pub struct FailingCall {
+    /// Calls that come before it.
+    pub after: u64,
+    pub calls: Calls,
+    /// ENOSPC; otherwise EIO. A write that fails has written the first half.
+    pub full: bool,
+    /// Later ones fail too.
+    pub lasting: bool,
+}
+
+/// Which calls count, and may fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    /// What needs room: writes and new names.
+    Growing,
+    /// Of files and of the directory.
+    Syncs,
+    /// Everything that changes the disk.
+    All,
 }
 
 #[derive(Default)]
@@ -81,6 +106,12 @@ impl SimDisk {
         self.0.lock().faults = faults;
     }
 
+    /// What is still to go wrong.
+    #[must_use]
+    pub fn faults(&self) -> SimFaults {
+        self.0.lock().faults
+    }
+
     /// Puts a remark into the trace.
     pub fn note(&self, note: u64) {
         self.0.lock().trace.push(Event::Note(note));
@@ -121,10 +152,31 @@ impl SimDisk {
         disk.contents[inode][position] ^= mask;
     }
 
+    /// What a file holds.
+    #[must_use]
+    pub fn content(&self, name: &str) -> Vec<u8> {
+        let disk = self.0.lock();
+        disk.contents[disk.names[name]].clone()
+    }
+
+    /// Puts a file there behind the log's back, or other bytes into one.
+    pub fn put(&self, name: &str, bytes: Vec<u8>) {
+        let mut disk = self.0.lock();
+        let inode = disk.contents.len();
+        disk.contents.push(bytes);
+        disk.names.insert(name.to_owned(), inode);
+    }
+
     /// The disk after a crash before event `at`, of everything that was unsynced then what `keep` wants. `keep` is asked
     /// once per unsynced sector, truncation and name, in the order of the trace.
     #[must_use]
-    pub fn after_crash(&self, at: usize, mut keep: impl FnMut() -> bool) -> Self {
+    pub fn after_crash(&self, at: usize, keep: impl FnMut() -> bool) -> Self {
+        self.after_crash_torn_at(at, SECTOR, keep)
+    }
+
+    /// As [`Self::after_crash`], with unsynced writes torn at multiples of `sector_bytes`.
+    #[must_use]
+    pub fn after_crash_torn_at(&self, at: usize, sector_bytes: usize, mut keep: impl FnMut() -> bool) -> Self {
         let disk = self.0.lock();
         let honest = !disk.faults.ignore_syncs;
         let (mut contents, mut names) = disk.origin.clone();
@@ -163,7 +215,7 @@ impl SimDisk {
                     let mut from = 0;
                     while from < bytes.len() {
                         // To the next sector border of the file.
-                        let to = (from + SECTOR - (position + from) % SECTOR).min(bytes.len());
+                        let to = (from + sector_bytes - (position + from) % sector_bytes).min(bytes.len());
                         if durable(inode) || keep() {
                             write(&mut contents[*inode], position + from, &bytes[from..to]);
                         }
@@ -190,6 +242,26 @@ fn write(content: &mut Vec<u8>, position: usize, bytes: &[u8]) {
     content[position..end].copy_from_slice(bytes);
 }
 
+impl Disk {
+    /// Counts a call; `Err`: it is the one that fails.
+    fn call(&mut self, call: Calls) -> io::Result<()> {
+        let Some(failing) = &mut self.faults.failing else { return Ok(()) };
+        if failing.calls != Calls::All && failing.calls != call {
+            return Ok(());
+        }
+        if failing.after > 0 {
+            failing.after -= 1;
+            return Ok(());
+        }
+        let error =
+            if failing.full { io::ErrorKind::StorageFull.into() } else { io::Error::other("input/output error") };
+        if !failing.lasting {
+            self.faults.failing = None;
+        }
+        Err(error)
+    }
+}
+
 impl Storage for SimDisk {
     fn list(&self) -> io::Result<Vec<String>> {
         Ok(self.0.lock().names.keys().cloned().collect())
@@ -200,6 +272,7 @@ impl Storage for SimDisk {
         if disk.names.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        disk.call(Calls::Growing)?;
         let inode = disk.contents.len();
         disk.contents.push(Vec::new());
         disk.names.insert(name.to_owned(), inode);
@@ -214,6 +287,7 @@ impl Storage for SimDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut disk = self.0.lock();
+        disk.call(Calls::All)?;
         let inode = disk.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         disk.names.insert(to.to_owned(), inode);
         disk.trace.push(Event::Rename { from: from.to_owned(), to: to.to_owned() });
@@ -222,13 +296,16 @@ impl Storage for SimDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut disk = self.0.lock();
+        disk.call(Calls::All)?;
         disk.names.remove(name).ok_or(io::ErrorKind::NotFound)?;
         disk.trace.push(Event::Remove { name: name.to_owned() });
         Ok(())
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        self.0.lock().trace.push(Event::SyncDir);
+        let mut disk = self.0.lock();
+        disk.call(Calls::Syncs)?;
+        disk.trace.push(Event::SyncDir);
         Ok(())
     }
 }
@@ -254,6 +331,12 @@ impl StorageFile for SimFile {
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
         let mut disk = self.disk.0.lock();
         let position = position as usize;
+        if let Err(error) = disk.call(Calls::Growing) {
+            let half = &bytes[..bytes.len() / 2];
+            write(&mut disk.contents[self.inode], position, half);
+            disk.trace.push(Event::Write { inode: self.inode, position, bytes: half.to_vec() });
+            return Err(error);
+        }
         let used: usize = disk.names.values().map(|inode| disk.contents[*inode].len()).sum();
         let grows = (position + bytes.len()).saturating_sub(disk.contents[self.inode].len());
         let room = disk.faults.capacity_bytes.map_or(usize::MAX, |capacity| (capacity as usize).saturating_sub(used));
@@ -265,6 +348,7 @@ impl StorageFile for SimFile {
 
     fn truncate(&self, size: u64) -> io::Result<()> {
         let mut disk = self.disk.0.lock();
+        disk.call(Calls::All)?;
         disk.contents[self.inode].resize(size as usize, 0);
         disk.trace.push(Event::Truncate { inode: self.inode, size: size as usize });
         Ok(())
@@ -275,6 +359,7 @@ impl StorageFile for SimFile {
         if std::mem::take(&mut disk.faults.fail_sync) {
             return Err(io::Error::other("the disk failed to sync"));
         }
+        disk.call(Calls::Syncs)?;
         disk.trace.push(Event::Sync { inode: self.inode });
         Ok(())
     }

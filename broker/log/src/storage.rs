@@ -1,5 +1,6 @@
 //! The disk, passed in: one flat directory of files.
 
+use crate::latency::Histogram;
 use rustix::fs::sendfile;
 use rustix::io::{ReadWriteFlags, preadv2};
 use std::fs::{File, OpenOptions};
@@ -8,6 +9,8 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 /// A directory. What it promises is what POSIX and a journalling file system promise, no more: a write is durable after
 /// [`StorageFile::sync`], a name (created, renamed, removed) after [`Storage::sync_dir`].
@@ -47,10 +50,34 @@ pub trait StorageFile: Send + Sync {
     }
 }
 
+/// What the disk took for it, of one directory.
+#[derive(Debug, Default)]
+pub struct DiskMetrics {
+    pub write: Histogram,
+    pub sync: Histogram,
+    /// Writes and syncs that failed.
+    pub failures: AtomicU64,
+    /// Written and not synced yet.
+    pub unsynced_bytes: AtomicU64,
+}
+
+impl DiskMetrics {
+    fn timed<T>(&self, histogram: &Histogram, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let begin = Instant::now();
+        let outcome = work();
+        histogram.observe(begin.elapsed());
+        if outcome.is_err() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
 /// Real files.
 #[derive(Debug)]
 pub struct DirStorage {
     dir: PathBuf,
+    metrics: Arc<DiskMetrics>,
 }
 
 impl DirStorage {
@@ -63,7 +90,16 @@ impl DirStorage {
                 File::open(parent)?.sync_all()?;
             }
         }
-        Ok(Self { dir })
+        Ok(Self { dir, metrics: Arc::default() })
+    }
+
+    #[must_use]
+    pub fn metrics(&self) -> Arc<DiskMetrics> {
+        self.metrics.clone()
+    }
+
+    fn file(&self, file: File) -> Arc<dyn StorageFile> {
+        Arc::new(RealFile { file, metrics: self.metrics.clone(), unsynced_bytes: AtomicU64::new(0) })
     }
 }
 
@@ -73,12 +109,11 @@ impl Storage for DirStorage {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.dir.join(name))?;
-        Ok(Arc::new(RealFile(file)))
+        Ok(self.file(OpenOptions::new().read(true).write(true).create_new(true).open(self.dir.join(name))?))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        Ok(Arc::new(RealFile(OpenOptions::new().read(true).write(true).open(self.dir.join(name))?)))
+        Ok(self.file(OpenOptions::new().read(true).write(true).open(self.dir.join(name))?))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -94,17 +129,35 @@ impl Storage for DirStorage {
     }
 }
 
-struct RealFile(File);
+struct RealFile {
+    file: File,
+    metrics: Arc<DiskMetrics>,
+    /// This file's part of what the metrics say.
+    unsynced_bytes: AtomicU64,
+}
+
+impl RealFile {
+    fn synced(&self) {
+        let bytes = self.unsynced_bytes.swap(0, Ordering::Relaxed);
+        self.metrics.unsynced_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for RealFile {
+    fn drop(&mut self) {
+        self.synced();
+    }
+}
 
 impl StorageFile for RealFile {
     fn size(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         let mut done = 0;
         while done < buffer.len() {
-            match self.0.read_at(&mut buffer[done..], position + done as u64) {
+            match self.file.read_at(&mut buffer[done..], position + done as u64) {
                 Ok(0) => break,
                 Ok(n) => done += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -115,24 +168,29 @@ impl StorageFile for RealFile {
     }
 
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, position)
+        self.metrics.timed(&self.metrics.write, || self.file.write_all_at(bytes, position))?;
+        self.unsynced_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.metrics.unsynced_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
-        self.0.set_len(size)
+        self.file.set_len(size)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.metrics.timed(&self.metrics.sync, || self.file.sync_data())?;
+        self.synced();
+        Ok(())
     }
 
     fn read_resident(&self, buffer: &mut [u8], position: u64) -> bool {
         let size = buffer.len();
-        let read = preadv2(&self.0, &mut [IoSliceMut::new(buffer)], position, ReadWriteFlags::NOWAIT);
+        let read = preadv2(&self.file, &mut [IoSliceMut::new(buffer)], position, ReadWriteFlags::NOWAIT);
         read.is_ok_and(|read| read == size)
     }
 
     fn send(&self, socket: BorrowedFd<'_>, mut position: u64, size_bytes: usize) -> io::Result<usize> {
-        Ok(sendfile(socket, &self.0, Some(&mut position), size_bytes)?)
+        Ok(sendfile(socket, &self.file, Some(&mut position), size_bytes)?)
     }
 }

@@ -125,7 +125,12 @@ pub(crate) fn parse_file_name(name: &str) -> Option<(u64, FileKind)> {
         "clean" => FileKind::Cleaned,
         _ => return None,
     };
-    (digits.len() == 20).then(|| digits.parse().ok())?.map(|number| (number, kind))
+    parse_number(digits).map(|number| (number, kind))
+}
+
+/// A file's number, as it stands in names.
+pub(crate) fn parse_number(digits: &str) -> Option<u64> {
+    (digits.len() == 20 && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
 pub(crate) fn temporary_name(file: u64) -> String {

@@ -41,6 +41,8 @@ pub(crate) struct Writer {
     pub unsynced: Unsynced,
     /// The newest durable mark on disk is older than `durable`.
     pub mark_due: bool,
+    /// A file that could not be begun and is still there.
+    pub unbegun: Option<String>,
 }
 
 /// The file that is being written.
@@ -49,6 +51,8 @@ pub(crate) struct Tail {
     file: Arc<dyn StorageFile>,
     position: u64,
     compacted_bytes: u64,
+    /// Behind the position may stand part of a mark.
+    ragged: bool,
     unsynced: Unsynced,
 }
 
@@ -187,6 +191,8 @@ impl Writer {
         fail_points.pass(FailPoints::APPEND_AFTER_WRITE);
         let written = self.group.bytes().len() as u64;
         tail.position += written;
+        // A group is longer than a mark.
+        tail.ragged = false;
         self.written = self.sequence;
         tail.compacted_bytes += self.group.compacted_bytes;
         self.unsynced_bytes += written;

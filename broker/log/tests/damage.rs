@@ -60,7 +60,7 @@ fn lost(log: &Log) -> usize {
 
 /// Can be put together again from the log files.
 fn derived(name: &str) -> bool {
-    name.ends_with(".index") || name == "producers.snapshot"
+    name.ends_with(".index") || ["producers.snapshot", "files.list"].contains(&name)
 }
 
 fn random_flip(random: &mut Random, files: &[(String, usize)]) -> (String, usize, u8) {

@@ -146,3 +146,29 @@ fn a_thousand_topics_are_a_handful_of_files() {
     let (log, _) = open(&disk);
     assert_eq!(log.topics().len(), 1000);
 }
+
+#[test]
+fn a_compacted_partition_of_more_offsets_than_a_block_can_say_is_cleaned_and_opened_again() {
+    let disk = SimDisk::new();
+    let (log, _) = open(&disk);
+    create(&log, 1, 1, &[("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0")]);
+    // As compaction leaves them elsewhere: one record that stands for two thousand million offsets.
+    for round in 0..6 {
+        let mut records = batch(0, &[(format!("key-{}", round % 4), Some(round.to_string()))]).to_vec();
+        records[23..27].copy_from_slice(&2_000_000_000i32.to_be_bytes());
+        let crc = crc32c::crc32c(&records[21..]);
+        records[17..21].copy_from_slice(&crc.to_be_bytes());
+        append(&log, &[LogPart { topic: topic(1), partition: 0, records: records.into() }]).expect("appended");
+        log.roll().expect("a new file");
+        if round % 2 == 1 {
+            log.housekeep();
+        }
+    }
+    let values = |log: &Log| read(log, topic(1), 0).0.into_iter().map(|r| r.2.expect("a value")).collect::<Vec<_>>();
+    assert_eq!(values(&log), ["2", "3", "4", "5"]);
+    drop(log);
+    let (log, report) = open(&disk);
+    assert!(report.clean, "{report:?}");
+    assert_eq!(values(&log), ["2", "3", "4", "5"]);
+    assert_eq!(log.offsets(topic(1), 0).expect("known").1, 6 * 2_000_000_001);
+}

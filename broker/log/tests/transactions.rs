@@ -177,3 +177,45 @@ fn a_marker_goes_into_a_topic_whose_message_limit_is_below_it() {
     end(&log, 7, true);
     assert_eq!(stable(&log), 2);
 }
+
+/// Offsets of the markers that are there.
+fn markers(log: &Log) -> Vec<i64> {
+    let read = log.read(topic(1), 0, 0, 1 << 20).expect("in range");
+    let markers = sluice_protocol::batches(&read.records).flatten().filter(|batch| batch.is_control());
+    markers.map(|batch| batch.base_offset()).collect()
+}
+
+#[test]
+fn compaction_takes_a_marker_once_its_records_are_gone_and_its_time_is_over_but_not_a_producers_last() {
+    let (disk, clock) = (SimDisk::new(), TestClock::default());
+    let (log, _) = open_with(&disk, options(), clock.clone()).expect("it opens");
+    let config = [("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0"), ("delete.retention.ms", "1000")];
+    create(&log, 1, 1, &config);
+    let clean = |now_ms| {
+        clock.0.store(now_ms, std::sync::atomic::Ordering::Relaxed);
+        put(&log, record("z", "dirty"));
+        log.roll().expect("it closes the file");
+        log.housekeep();
+        markers(&log)
+    };
+    put(&log, written_by(7, "a", "0"));
+    assert_eq!(end(&log, 7, true), 1);
+    put(&log, written_by(7, "b", "2"));
+    assert_eq!(end(&log, 7, false), 3);
+    assert_eq!(clean(1_500), [1, 3], "a slow reader may still need the aborted one's");
+    put(&log, written_by(7, "b", "5"));
+    assert_eq!(end(&log, 7, true), 6);
+    assert_eq!(clean(2_500), [1, 6], "1 decides a record that is there, 6 is the last");
+    put(&log, record("a", "over"));
+    put(&log, record("b", "over"));
+    put(&log, written_by(7, "a", "10"));
+    assert_eq!(end(&log, 7, false), 11);
+    assert_eq!(clean(2_600), [11]);
+    assert_eq!((values(&log).len(), stable(&log)), (3, log.offsets(topic(1), 0).expect("known").1));
+    // A day later nobody knows the producer any more.
+    assert_eq!(clean(2 * 86_400_000 + 2_600), []);
+    drop(log);
+    disk.remove("producers.snapshot").expect("an orderly close wrote it");
+    let log = open(&disk).0;
+    assert_eq!(stable(&log), log.offsets(topic(1), 0).expect("known").1, "nothing is open that had ended");
+}

@@ -4,7 +4,7 @@
 //! shapes of requests, whose lengths are checked before anything is decoded.
 //! [`RecordBatchBuilder`] writes batches, [`RecordBatchRef`] reads them in place.
 //!
-//! What it is not: it compresses nothing (it reads what others compressed), it keeps no state, and it trusts no length it reads.
+//! What it is not: it compresses only what compaction took apart, it keeps no state, and it trusts no length it reads.
 //!
 //! ```
 //! use sluice_protocol::{RecordBatchBuilder, batches};
@@ -26,8 +26,8 @@ mod request;
 pub use partitioner::{murmur2, partition_for_key};
 pub use record_batch::{
     BATCH_OVERHEAD_BYTES, BatchError, Batches, Compression, EncodeError, HeaderRef, Headers, INFLATED_BYTES_MAX,
-    NoHeaders, RecordBatchBuilder, RecordBatchRef, RecordColumns, RecordRef, Records, batches, empty_batch, encode,
-    end_transaction_marker, in_transaction, inflated, retain_records, set_base_offset, set_leader_epoch,
+    NoHeaders, RecordBatchBuilder, RecordBatchRef, RecordColumns, RecordRef, Records, batches, compressed, empty_batch,
+    encode, end_transaction_marker, in_transaction, inflated, retain_records, set_base_offset, set_leader_epoch,
     with_append_time,
 };
 pub use request::{ELEMENTS_MAX, ShapeError, check_request, is_flexible};

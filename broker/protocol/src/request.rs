@@ -83,7 +83,7 @@ const APIS: &[(i16, i16, &str)] = &[
 ];
 
 #[derive(Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Fixed(usize),
     Text,
     Blob,
@@ -94,31 +94,31 @@ enum Kind {
 }
 
 #[derive(Debug)]
-enum Element {
+pub(crate) enum Element {
     Struct(Struct),
     Single(Kind),
 }
 
 #[derive(Debug)]
-struct Field {
-    kind: Kind,
+pub(crate) struct Field {
+    pub(crate) kind: Kind,
     from: i16,
     to: i16,
 }
 
 impl Field {
-    fn is_in(&self, version: i16) -> bool {
+    pub(crate) fn is_in(&self, version: i16) -> bool {
         (self.from..=self.to).contains(&version)
     }
 }
 
 #[derive(Debug, Default)]
-struct Struct {
-    fields: Vec<Field>,
-    tagged: Vec<(u32, Field)>,
+pub(crate) struct Struct {
+    pub(crate) fields: Vec<Field>,
+    pub(crate) tagged: Vec<(u32, Field)>,
 }
 
-static SHAPES: LazyLock<HashMap<i16, (i16, Struct)>> = LazyLock::new(|| {
+pub(crate) static SHAPES: LazyLock<HashMap<i16, (i16, Struct)>> = LazyLock::new(|| {
     APIS.iter()
         .map(|(api_key, flexible, text)| {
             let spaced = text.replace('[', " [").replace('>', " >");

@@ -1,5 +1,6 @@
 //! What a server is started with: where it listens, what it says of itself, and its limits.
 
+use sluice_client::TopicConfig;
 use std::time::Duration;
 
 /// Where clients reach the broker, as Metadata tells them. Source: Kafka's `advertised.listeners`.
@@ -97,6 +98,9 @@ pub struct ServerConfig {
     pub auto_create: bool,
     /// Kafka's `num.partitions`: of topics that are created without a number.
     pub num_partitions: i32,
+    /// Settings that topics are created with here unless they bring their own. Kafka's `log.…` and `message.max.bytes` of
+    /// the broker, but for new topics only. [`sluice_log::check_topic_config`] must take them.
+    pub topic_defaults: TopicConfig,
     /// Internal topics (`__…`, `_sluice…`) that clients may read. None may be written.
     pub readable_internal_topics: Vec<String>,
     /// Shown as the log's directory.
@@ -113,6 +117,7 @@ impl ServerConfig {
             node_id: 1,
             auto_create: true,
             num_partitions: 1,
+            topic_defaults: TopicConfig::new(),
             readable_internal_topics: Vec::new(),
             log_dir: "sluice".into(),
         }

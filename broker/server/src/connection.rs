@@ -11,7 +11,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -65,6 +66,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: Peer, st
     let (sender, receiver) = mpsc::channel(shared.config.limits.in_flight_max);
     let stall = shared.config.limits.stall_timeout;
     let abort = shared.abort.clone();
+    let counting = shared.clone();
+    let dropped = &counting.metrics.connections_dropped;
     let reading = read_all(shared, input, peer, sender, stop);
     let both = async { tokio::try_join!(reading, write_all(receiver, &mut output, stall)) };
     // Either's failure ends both. When the reader ends in order, the writer finishes what was taken.
@@ -72,6 +75,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: Peer, st
     match outcome {
         Ok(_) | Err(ConnectionError::Frame(FrameError::Closed)) => tracing::debug!(%address, "kafka client left"),
         Err(error) => {
+            dropped.fetch_add(1, Ordering::Relaxed);
             let source = std::error::Error::source(&error).map(ToString::to_string);
             tracing::info!(%address, %error, source, "kafka connection dropped");
         }
@@ -91,7 +95,14 @@ async fn read_all(
             () = stop.cancelled() => return Ok(()),
             frame = read_frame(&mut input, &shared.config.limits, &shared.request_memory) => frame?,
         };
+        let (begin, api_key) = (Instant::now(), frame.api_key());
         let pending = dispatch::begin(&shared, &peer, frame).await?;
+        let counting = shared.clone();
+        let pending: Pending = Box::pin(async move {
+            let answer = pending.await;
+            counting.metrics.answered(api_key, begin.elapsed());
+            answer
+        });
         if sender.send(pending).await.is_err() {
             return Ok(());
         }

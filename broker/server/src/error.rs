@@ -36,6 +36,7 @@ impl From<LogAppendError> for WireError {
                 sluice_protocol::BatchError::UnsupportedMagic { .. } | sluice_protocol::BatchError::BadCount { .. } => {
                     ResponseError::InvalidRecord
                 }
+                sluice_protocol::BatchError::TooLarge { .. } => ResponseError::MessageTooLarge,
                 _ => ResponseError::CorruptMessage,
             },
             LogAppendError::MissingKey { .. } => ResponseError::InvalidRecord,

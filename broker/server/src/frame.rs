@@ -42,6 +42,13 @@ pub(crate) struct Frame {
     pub shares: Vec<Share>,
 }
 
+impl Frame {
+    /// What it asks for; of a frame that is too short, none.
+    pub(crate) fn api_key(&self) -> i16 {
+        self.bytes.first_chunk().map_or(-1, |key| i16::from_be_bytes(*key))
+    }
+}
+
 /// Reads one frame.
 pub(crate) async fn read_frame(
     input: &mut (impl AsyncRead + Unpin),

@@ -22,8 +22,10 @@ mod error;
 mod frame;
 mod handlers;
 mod memory;
+mod metrics;
 mod server;
 
 pub use config::{Endpoint, Limits, Listener, ServerConfig};
 pub use dispatch::{SUPPORTED_APIS, SupportedApi};
+pub use metrics::broker_metrics;
 pub use server::{Server, ServerError};

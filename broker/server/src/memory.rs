@@ -37,6 +37,12 @@ impl MemoryPool {
         Self { units: Arc::new(Semaphore::new(units_max)), units_max, turn: Arc::default() }
     }
 
+    /// How much is taken, and of how much.
+    pub(crate) fn used_bytes(&self) -> (usize, usize) {
+        let free = self.units.available_permits().min(self.units_max);
+        ((self.units_max - free) * UNIT_BYTES, self.units_max * UNIT_BYTES)
+    }
+
     /// Waits until there is room. What is larger than the whole pool takes all of it. Whoever holds nothing of the pool
     /// yet may wait here for as long as it takes.
     pub(crate) async fn take(&self, bytes: usize) -> Share {

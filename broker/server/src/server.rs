@@ -3,11 +3,13 @@
 use crate::config::{Endpoint, ServerConfig};
 use crate::connection::{self, Peer};
 use crate::memory::MemoryPool;
+use crate::metrics::{ServerMetrics, server_metrics};
 use sluice_client::Broker;
 use sluice_embedded::EmbeddedBroker;
 use sluice_log::TopicInfo;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -30,6 +32,7 @@ pub(crate) struct Shared {
     pub cluster_id: String,
     pub request_memory: MemoryPool,
     pub response_memory: MemoryPool,
+    pub metrics: ServerMetrics,
     /// Ends connections in the middle of what they do.
     pub abort: CancellationToken,
 }
@@ -53,6 +56,7 @@ impl Shared {
 
 /// A running server. Dropping it stops it without waiting.
 pub struct Server {
+    shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
     stop: CancellationToken,
     abort: CancellationToken,
@@ -79,6 +83,7 @@ impl Server {
             cluster_id: broker.cluster_id(),
             request_memory: MemoryPool::new(config.limits.request_memory_bytes),
             response_memory: MemoryPool::new(config.limits.response_memory_bytes),
+            metrics: ServerMetrics::default(),
             abort: abort.clone(),
             config,
             broker,
@@ -98,13 +103,20 @@ impl Server {
             };
             tasks.spawn(acceptor.run(socket));
         }
-        Ok(Self { addresses, stop, abort, tasks })
+        Ok(Self { shared, addresses, stop, abort, tasks })
     }
 
     /// The address of each listener, in the order of the config.
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// What renders this server's part of `/metrics`, for as long as it is asked.
+    #[must_use]
+    pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static + use<> {
+        let shared = self.shared.clone();
+        move || server_metrics(&shared.metrics, &shared.request_memory, &shared.response_memory)
     }
 
     /// Accepts nothing more and lets each connection finish the requests that it has taken. Those that have not after
@@ -124,6 +136,22 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop.cancel();
         self.abort.cancel();
+    }
+}
+
+/// One connection in the gauge, for as long as it lives.
+struct Counted(Arc<Shared>);
+
+impl Counted {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.metrics.connections.fetch_add(1, Ordering::Relaxed);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.metrics.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -154,6 +182,7 @@ impl Acceptor {
 
     fn serve(&self, stream: TcpStream, address: SocketAddr) {
         let Ok(permit) = self.connections.clone().try_acquire_owned() else {
+            self.shared.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%address, limit = self.shared.config.limits.connections_max, "kafka connection refused");
             return;
         };
@@ -166,8 +195,10 @@ impl Acceptor {
         let Some(advertised) = advertised else { return };
         let peer = Peer { address, advertised };
         let (shared, stop) = (self.shared.clone(), self.stop.clone());
+        shared.metrics.connections_accepted.fetch_add(1, Ordering::Relaxed);
         self.tasks.spawn(async move {
-            connection::serve(shared, stream, peer, stop).await;
+            let _counted = Counted::new(&shared);
+            connection::serve(shared.clone(), stream, peer, stop).await;
             drop(permit);
         });
     }

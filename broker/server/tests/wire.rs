@@ -84,6 +84,18 @@ async fn a_long_poll_wakes_when_records_arrive_and_not_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_of_nothing_is_answered_at_once() {
+    let running = start().await;
+    let mut client = running.client().await;
+    let mut request = fetch("t", 0, 60_000);
+    request.topics.clear();
+    let begin = Instant::now();
+    let answer = client.call(12, &request).await;
+    assert_eq!((answer.error_code, answer.responses.len()), (0, 0));
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_oversized_length_drops_that_client_and_no_other() {
     let running = start().await;
     let (mut good, mut bad) = (running.client().await, running.client().await);

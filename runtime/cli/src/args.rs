@@ -1,5 +1,16 @@
 //! The command line.
 
+mod broker;
+mod kafka;
+mod log;
+
+pub use broker::{BrokerCommand, BrokerStartOptions, KafkaListen};
+pub use kafka::{
+    Bootstrap, Compression, ConsumeOptions, GroupArguments, GroupCommand, Isolation, ProduceOptions, ResetOffsets,
+    ResetTarget, TopicArguments, TopicCommand,
+};
+pub use log::{DumpOptions, LogArguments, LogCommand};
+
 use crate::worker_config::KEYS_HELP;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -16,15 +27,15 @@ pub struct Arguments {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong arguments or worker config, 3 no hub answers, 4 not found, \
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong arguments or config, 3 no hub or broker answers, 4 not found, \
 5 already exists, 6 invalid config, 10 port in use, 11 data directory locked or of a newer version.";
 
 /// Where the hub is, and how answers look.
 #[derive(Debug, Clone, Args)]
 pub struct Remote {
-    /// REST address of a running hub
-    #[arg(long, global = true, env = "SLUICE_URL", default_value = "http://127.0.0.1:8083")]
-    pub url: String,
+    /// REST address of a running hub [default: http://127.0.0.1:8083]
+    #[arg(long, global = true, env = "SLUICE_URL")]
+    pub url: Option<String>,
     /// Tables for people, JSON for scripts
     #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
     pub output: Output,
@@ -41,19 +52,28 @@ pub enum Command {
     /// Run the hub in the foreground
     #[command(after_long_help = KEYS_HELP)]
     Start(StartOptions),
+    /// The broker alone, without connectors
+    #[command(subcommand)]
+    Broker(BrokerCommand),
     /// Look at connectors and change them
     #[command(subcommand, visible_alias = "connectors")]
     Connector(ConnectorCommand),
-    /// Look at the log's topics
-    #[command(subcommand, visible_alias = "topics")]
-    Topic(TopicCommand),
+    #[command(visible_alias = "topics")]
+    Topic(TopicArguments),
+    #[command(visible_alias = "groups")]
+    Group(GroupArguments),
+    Produce(ProduceOptions),
+    Consume(ConsumeOptions),
+    Log(LogArguments),
     /// Look at plugins, install and remove them
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(PluginCommand),
     /// Check what a hub needs on this machine
     Doctor(StartOptions),
     /// Print a completion script for a shell
-    Completions { shell: Shell },
+    Completions {
+        shell: Shell,
+    },
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -67,12 +87,12 @@ pub struct StartOptions {
     /// Address of the REST API [default: 127.0.0.1:8083]
     #[arg(long, value_name = "ADDR")]
     pub rest_listen: Option<SocketAddr>,
-    /// Serve Kafka clients at this address, for instance 127.0.0.1:9092 [default: not served]
-    #[arg(long, value_name = "ADDR")]
-    pub kafka_listen: Option<SocketAddr>,
-    /// Where Kafka clients are told to connect, when they cannot reach the address above as it is written
-    #[arg(long, value_name = "HOST:PORT", requires = "kafka_listen")]
-    pub kafka_advertise: Option<sluice_server::Endpoint>,
+    /// Serve Kafka clients at these addresses, or off [default: 127.0.0.1:9092, unless that is taken]
+    #[arg(long, value_name = "HOST:PORT,…|off")]
+    pub kafka_listen: Option<KafkaListen>,
+    /// Where clients are told to connect, one for each address, when they cannot reach those as they are written
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', requires = "kafka_listen")]
+    pub kafka_advertise: Vec<sluice_server::Endpoint>,
     /// Connectors to create or update: flat JSON, {"name", "config"}, or .properties
     #[arg(value_name = "CONNECTOR.json")]
     pub connectors: Vec<PathBuf>,
@@ -131,41 +151,6 @@ pub enum ConnectorCommand {
     },
     /// Everything wrong with a config, without storing it
     Validate { file: PathBuf },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum TopicCommand {
-    /// All topics
-    List {
-        /// The hub's own too
-        #[arg(long)]
-        internal: bool,
-    },
-    /// Partitions, offsets and settings
-    Describe { name: String },
-    /// Create a topic
-    Create {
-        name: String,
-        #[arg(long, short, default_value_t = 1)]
-        partitions: i32,
-        /// A setting, like retention.ms=86400000
-        #[arg(long = "config", short = 'c', value_name = "KEY=VALUE")]
-        settings: Vec<String>,
-    },
-    /// Delete a topic and its records
-    Delete { name: String },
-    /// Print records
-    Read {
-        name: String,
-        #[arg(long, short)]
-        partition: Option<i32>,
-        /// From this offset on
-        #[arg(long)]
-        offset: Option<i64>,
-        /// At most so many
-        #[arg(long, short = 'n', default_value_t = 100)]
-        limit: u32,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,8 @@ use serde_json::Value;
 use std::future::Future;
 use std::time::Duration;
 
+/// Kafka Connect's port.
+const URL: &str = "http://127.0.0.1:8083";
 const TIMEOUT: Duration = Duration::from_secs(100);
 
 /// Runs a remote command; one thread is plenty.
@@ -35,7 +37,8 @@ pub struct Reply {
 impl Client {
     pub fn new(remote: &Remote) -> Result<Self, Exit> {
         let http = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|error| Exit::failed(&error))?;
-        Ok(Self { http, url: remote.url.trim_end_matches('/').to_owned() })
+        let url = remote.url.as_deref().unwrap_or(URL);
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned() })
     }
 
     pub fn url(&self) -> &str {

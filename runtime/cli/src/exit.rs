@@ -14,6 +14,11 @@ pub enum Exit {
     /// 3
     #[error("no hub answers at {url}: {reason}; start one with `sluice start` or give --url")]
     Unreachable { url: String, reason: String },
+    /// 3 too
+    #[error(
+        "no Kafka broker answers at {bootstrap_servers}: {reason}; start one with `sluice broker start` or give --bootstrap-server"
+    )]
+    NoBroker { bootstrap_servers: String, reason: String },
     /// 3 too: the Kafka that the hub's log should be in
     #[error("{message}")]
     KafkaUnreachable { message: String },
@@ -40,7 +45,7 @@ impl Exit {
         ExitCode::from(match self {
             Self::Failed { .. } => 1,
             Self::Usage { .. } => 2,
-            Self::Unreachable { .. } | Self::KafkaUnreachable { .. } => 3,
+            Self::Unreachable { .. } | Self::NoBroker { .. } | Self::KafkaUnreachable { .. } => 3,
             Self::NotFound { .. } => 4,
             Self::Conflict { .. } => 5,
             Self::Invalid { .. } => 6,

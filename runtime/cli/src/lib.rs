@@ -3,10 +3,14 @@
 //! Reading order: [`standalone`] (the wiring), `log` (which log it is, and the hub's topics in it), [`capabilities`] (what guests may be given), [`worker_config`] (every key of
 //! the worker), `start` (signals and exit codes), then one file per command group.
 //!
-//! What it is not: it holds no logic of the hub. What a command shows comes from REST.
+//! What it is not: it holds no logic of the hub. What a command shows comes from REST, or from a broker over Kafka's protocol
+//! ([`kafka`]).
 
 mod allocator;
 mod args;
+mod broker;
+mod broker_config;
+mod broker_http;
 mod capabilities;
 mod client;
 mod completions;
@@ -15,8 +19,10 @@ mod connector;
 mod connector_files;
 mod doctor;
 mod exit;
+mod kafka;
 mod kafka_log;
 mod log;
+mod log_files;
 mod output;
 mod plugin;
 mod properties;
@@ -61,8 +67,13 @@ fn run(arguments: Arguments, native: NativeConnectors) -> Result<(), Exit> {
     let remote = arguments.remote;
     match arguments.command {
         Command::Start(options) => start::run(&options, native),
+        Command::Broker(command) => broker::run(&command),
         Command::Connector(command) => client::run(connector::run(command, &remote)),
-        Command::Topic(command) => client::run(topic::run(command, &remote)),
+        Command::Topic(arguments) => topic::run(arguments, &remote),
+        Command::Group(arguments) => kafka::group::run(arguments, remote.output),
+        Command::Produce(options) => kafka::produce::run(options),
+        Command::Consume(options) => kafka::consume::run(options, remote.output),
+        Command::Log(arguments) => log_files::run(arguments, remote.output),
         Command::Plugin(command) => client::run(plugin::run(command, &remote)),
         Command::Doctor(options) => client::run(doctor::run(options, &remote)),
         Command::Completions { shell } => {

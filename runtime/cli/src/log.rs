@@ -1,5 +1,6 @@
 //! The hub's log: embedded, or in an Apache Kafka; and what of the hub's state is read from it before anything runs.
 
+use crate::broker;
 use crate::exit::{Exit, chain};
 use crate::kafka_log::KafkaLog;
 use crate::worker_config::HubConfig;
@@ -7,7 +8,6 @@ use sluice_client::Broker;
 use sluice_client_kafka::{ConnectError, KafkaBroker};
 use sluice_data::TaskId;
 use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
-use sluice_log::OpenError;
 use sluice_storage::{
     CONFIG_TOPIC, ConfigBackingStore, OFFSET_TOPIC, OffsetBackingStore, PLAN_TOPIC, STATUS_TOPIC, Secrets,
     StatusBackingStore, TopicLog, TopicLogConfig,
@@ -46,7 +46,11 @@ impl Log {
     pub async fn open(config: &HubConfig) -> Result<Self, Exit> {
         match &config.kafka {
             Some(kafka) => connect(config, kafka).await,
-            None => open_embedded(config).await,
+            None => {
+                let embedded = config.broker.embedded(config.data_dir.clone());
+                let embedded = EmbeddedConfig { durability: config.durability, ..embedded };
+                broker::open(embedded).await.map(Self::Embedded)
+            }
         }
     }
 
@@ -81,18 +85,6 @@ impl Log {
             }
             told.send_replace(problem);
         }
-    }
-}
-
-async fn open_embedded(config: &HubConfig) -> Result<Log, Exit> {
-    let embedded = EmbeddedConfig { durability: config.durability, ..EmbeddedConfig::new(&config.data_dir) };
-    let opened = tokio::task::spawn_blocking(|| EmbeddedBroker::open(embedded)).await;
-    match opened.map_err(|error| Exit::failed(&error))? {
-        Ok(broker) => Ok(Log::Embedded(broker)),
-        Err(error @ (OpenError::Locked { .. } | OpenError::NewerFormat { .. })) => {
-            Err(Exit::DataDir { message: chain(&error) })
-        }
-        Err(error) => Err(Exit::failed(&error)),
     }
 }
 

@@ -4,14 +4,21 @@ use crate::args::Output;
 use comfy_table::Table;
 use comfy_table::presets;
 use serde_json::Value;
+use std::io::Write;
 
 /// Prints `json` as it is, or a table made of it.
 pub fn print(output: Output, json: &Value, table: impl FnOnce(&Value) -> Table) {
     match output {
-        Output::Json => println!("{json:#}"),
-        Output::Table => {
-            println!("{}", table(json).trim_fmt());
-        }
+        Output::Json => say(&format!("{json:#}")),
+        Output::Table => say(&table(json).trim_fmt()),
+    }
+}
+
+/// A line on the standard output. Who closed it has seen enough, and the command is done.
+pub fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+        std::process::exit(if error.kind() == std::io::ErrorKind::BrokenPipe { 0 } else { 1 });
     }
 }
 

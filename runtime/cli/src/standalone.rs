@@ -11,18 +11,24 @@ use sluice_connect_api::PluginRegistry;
 use sluice_herder::{Herder, HerderContext};
 use sluice_plugin_host::{GuestLimits, HostConfig, PluginFolder, PluginHost};
 use sluice_rest::{RestConfig, RestContext, router};
+use sluice_server::broker_metrics;
 use sluice_storage::Secrets;
 use sluice_telemetry::MetricsHandle;
 use sluice_worker::{SystemClock, Worker, WorkerContext};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+/// A part of `/metrics`.
+pub type Render = Box<dyn Fn() -> String + Send + Sync>;
 
 /// A running hub, without its listener.
 pub struct Standalone {
     pub herder: Herder,
     pub router: Router,
     pub log: Log,
+    /// Renders what the Kafka listeners count, once there are any.
+    pub kafka_metrics: Arc<OnceLock<Render>>,
     /// Looks after plugin folders and a log that is elsewhere; dropping it ends that.
     _watchers: JoinSet<()>,
     /// Keeps the guests' threads.
@@ -63,6 +69,12 @@ impl Standalone {
             let (config, clock) = (worker_config, Arc::new(SystemClock::default()));
             Worker::new(WorkerContext { broker, plugins, config, listener, offsets, plans: Arc::new(plans), clock })
         });
+        let kafka_metrics: Arc<OnceLock<Render>> = Arc::default();
+        let (of, kafka) = (log.embedded().cloned(), kafka_metrics.clone());
+        let render = move || {
+            let server = kafka.get().map(|render| render()).unwrap_or_default();
+            metrics.render() + &server + &of.as_ref().map(|broker| broker_metrics(broker)).unwrap_or_default()
+        };
         if let Some(kafka) = &config.kafka {
             let (told, problem) = watch::channel(None);
             herder.watch_log(problem);
@@ -71,9 +83,9 @@ impl Standalone {
         let router = router(RestContext {
             herder: herder.clone(),
             config: Arc::new(RestConfig { commit: commit(), ..RestConfig::default() }),
-            metrics: Arc::new(move || metrics.render()),
+            metrics: Arc::new(render),
         });
-        Ok(Self { herder, router, log, _watchers: watchers, _plugin_host: host })
+        Ok(Self { herder, router, log, kafka_metrics, _watchers: watchers, _plugin_host: host })
     }
 }
 
@@ -121,4 +133,16 @@ async fn watch_folders(config: &HubConfig, host: &Arc<PluginHost>, plugins: &Arc
         watchers.spawn(folder.watch());
     }
     watchers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fail_point_of_the_log_can_be_armed() {
+        for point in FailPoints::ALL {
+            assert!(fail_point::NAMES.contains(&point), "{point} is unknown to SLUICE_FAIL_POINT");
+        }
+    }
 }

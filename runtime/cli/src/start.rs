@@ -1,7 +1,9 @@
 //! `sluice start`: the hub in the foreground, until a signal ends it.
 
 use crate::NativeConnectors;
-use crate::args::StartOptions;
+use crate::args::{KafkaListen, StartOptions};
+use crate::broker;
+use crate::broker_config::listeners;
 use crate::client::install_tls;
 use crate::connector_files::{ConnectorFile, read_connector_file};
 use crate::exit::{Exit, chain};
@@ -10,7 +12,7 @@ use crate::worker_config::HubConfig;
 use serde_json::Value;
 use sluice_embedded::EmbeddedBroker;
 use sluice_herder::{GivenConfig, Herder};
-use sluice_server::{Endpoint, Listener, Server, ServerConfig, ServerError};
+use sluice_server::Server;
 use sluice_telemetry::fail_point;
 use sluice_worker::PlanMode;
 use std::io;
@@ -26,7 +28,7 @@ const WORKER_THREADS_MIN: usize = 2;
 /// Each sink that waits for records of an Apache Kafka holds one.
 const BLOCKING_THREADS_MAX: usize = 4_096;
 /// How long answers under way may take once the hub stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub fn run(options: &StartOptions, native: NativeConnectors) -> Result<(), Exit> {
     crate::allocator::limit_arenas();
@@ -78,6 +80,9 @@ async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConn
             return Err(error);
         }
     };
+    if let Some(kafka) = &kafka {
+        let _ = hub.kafka_metrics.set(Box::new(kafka.metrics()));
+    }
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
     let mut rest = tokio::spawn(sluice_rest::serve(listener, hub.router.clone(), stopped));
@@ -126,36 +131,38 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Exit> {
     })
 }
 
-/// Kafka's wire protocol, when it was asked for.
+/// Kafka's wire protocol: where it was asked for, else where Kafka's own broker listens when that is free.
 async fn serve_kafka(
     config: &HubConfig,
     options: &StartOptions,
     broker: Option<&Arc<EmbeddedBroker>>,
 ) -> Result<Option<Server>, Exit> {
-    let Some((address, broker)) = options.kafka_listen.zip(broker) else { return Ok(None) };
-    let bind = Endpoint { host: address.ip().to_string(), port: address.port() };
-    let listener = Listener { bind, advertised: options.kafka_advertise.clone() };
-    let log_dir = config.data_dir.display().to_string();
-    let server = ServerConfig { log_dir, ..ServerConfig::new(vec![listener]) };
-    let server =
-        Server::bind(server, Arc::clone(broker)).await.map_err(|ServerError::Bind { address, source }| match source
-            .kind()
-        {
-            io::ErrorKind::AddrInUse => Exit::PortInUse { address, flag: "kafka-listen" },
-            _ => Exit::Failed { message: format!("cannot listen on {address}: {source}") },
-        })?;
-    let address = server.local_addrs()[0];
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "the Kafka listener can be reached from other machines and has neither TLS nor passwords yet");
+    // A log that is elsewhere serves its clients itself.
+    let Some(broker) = broker else { return Ok(None) };
+    let usage = |message: String| Exit::Usage { message };
+    let named = match &options.kafka_listen {
+        Some(KafkaListen::Off) => return Ok(None),
+        Some(KafkaListen::At(addresses)) => listeners(addresses, &options.kafka_advertise).map_err(usage)?,
+        None => config.broker.listeners.clone(),
+    };
+    let server = match named {
+        Some(named) => Some(broker::bind(config.broker.server(named, &config.data_dir), broker).await?),
+        None => {
+            let server = config.broker.server(broker::default_listeners(), &config.data_dir);
+            broker::bind_by_default(server, broker, &config.data_dir).await?
+        }
+    };
+    if let Some(server) = &server {
+        println!("kafka clients are served at {}", broker::say_where(server));
     }
-    tracing::info!(%address, "kafka clients are served");
-    println!("kafka clients are served at {address}");
-    Ok(Some(server))
+    Ok(server)
 }
 
 fn say_what_is_ignored(config: &HubConfig) {
-    if !config.ignored.is_empty() {
-        tracing::warn!(keys = config.ignored.join(", "), "keys of the worker config that have no effect here");
+    let of_broker = config.broker.ignored.iter().map(|key| format!("broker.{key}"));
+    let ignored: Vec<String> = config.ignored.iter().cloned().chain(of_broker).collect();
+    if !ignored.is_empty() {
+        tracing::warn!(keys = ignored.join(", "), "keys of the worker config that have no effect here");
     }
     if !config.rest_listen.ip().is_loopback() {
         tracing::warn!(
@@ -191,17 +198,17 @@ fn given(config: serde_json::Map<String, Value>) -> Result<GivenConfig, String> 
 }
 
 /// The signals that end a hub.
-struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

@@ -1,13 +1,25 @@
-//! `sluice topic …`.
+//! `sluice topic …`: over a hub's REST API here, over Kafka's protocol in [`crate::kafka::topic`].
 
-use crate::args::{Output, Remote, TopicCommand};
+use crate::args::{Output, Remote, TopicArguments, TopicCommand};
 use crate::client::{Client, segment};
 use crate::exit::Exit;
+use crate::kafka;
 use crate::output::{items, print, table, text};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-pub async fn run(command: TopicCommand, remote: &Remote) -> Result<(), Exit> {
+/// Whoever names a hub's address means its REST API.
+pub fn run(arguments: TopicArguments, remote: &Remote) -> Result<(), Exit> {
+    let TopicArguments { bootstrap, command } = arguments;
+    let is_rest = remote.url.is_some() && bootstrap.bootstrap_server.is_none();
+    if is_rest || matches!(command, TopicCommand::Read { .. }) {
+        crate::client::run(over_rest(command, remote))
+    } else {
+        kafka::topic::run(command, &bootstrap, remote.output)
+    }
+}
+
+async fn over_rest(command: TopicCommand, remote: &Remote) -> Result<(), Exit> {
     let client = Client::new(remote)?;
     let of = |name: &str| format!("/sluice/v1/topics/{}", segment(name));
     match command {
@@ -21,13 +33,14 @@ pub async fn run(command: TopicCommand, remote: &Remote) -> Result<(), Exit> {
                 rows
             });
         }
-        TopicCommand::Describe { name } => describe(remote, &client.get(&of(&name)).await?),
-        TopicCommand::Create { name, partitions, settings } => {
-            let body = json!({ "name": name, "partitions": partitions, "config": settings_of(&settings)? });
+        TopicCommand::Describe { name, .. } => describe(remote, &client.get(&of(&name)).await?),
+        TopicCommand::Create { name, partitions, settings, .. } => {
+            let body =
+                json!({ "name": name, "partitions": partitions.unwrap_or(1), "config": settings_of(&settings)? });
             client.send(Method::POST, "/sluice/v1/topics", Some(&body)).await?;
             println!("{name} created");
         }
-        TopicCommand::Delete { name } => {
+        TopicCommand::Delete { name, .. } => {
             client.send(Method::DELETE, &of(&name), None).await?;
             println!("{name} deleted");
         }
@@ -40,6 +53,10 @@ pub async fn run(command: TopicCommand, remote: &Remote) -> Result<(), Exit> {
                 path.push_str(&format!("&offset={offset}"));
             }
             read(remote, &client.get(&path).await?);
+        }
+        TopicCommand::Alter { .. } | TopicCommand::AddPartitions { .. } | TopicCommand::DeleteRecords { .. } => {
+            let message = "this goes over Kafka's protocol only; give --bootstrap-server instead of --url";
+            return Err(Exit::Usage { message: message.to_owned() });
         }
     }
     Ok(())

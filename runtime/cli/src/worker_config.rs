@@ -1,6 +1,7 @@
 //! [`HubConfig`]: what the worker's config file and the command line ask for.
 
-use crate::args::StartOptions;
+use crate::args::{KafkaListen, StartOptions};
+use crate::broker_config::BrokerConfig;
 use crate::kafka_log::KafkaLog;
 use crate::properties;
 use sluice_capability::Ceiling;
@@ -22,6 +23,7 @@ Keys of the worker config (TOML, dotted keys or tables; or Kafka Connect's .prop
   rest.advertised.host.name, .port           what worker_id shows [the listener]
   plugin.path                                folders with .wasm plugins, comma-separated
   log.durability                             fsync (default) or os
+  broker.*                                   keys of the Kafka listener and its topics: sluice broker start --help
   key.converter, value.converter             default org.apache.kafka.connect.json.JsonConverter
   key.converter.*, value.converter.*         their own keys
   task.shutdown.graceful.timeout.ms          5000
@@ -54,6 +56,7 @@ Environment: SLUICE_URL (remote commands), RUST_LOG, SLUICE_FAIL_POINT and SLUIC
 /// | `rest.advertised.host.name`, `rest.advertised.port` | the listener's | `worker_id` |
 /// | `plugin.path` | – | folders with `.wasm` plugins |
 /// | `log.durability` | `fsync` | or `os` |
+/// | `broker.*` | [`BrokerConfig`] | how Kafka clients are served |
 /// | `key.converter`, `value.converter` and their keys | `JsonConverter` | as in Connect |
 /// | `task.shutdown.graceful.timeout.ms` | 5000 | how long a stopping task may take |
 /// | `topic.tracking.enable`, `topic.tracking.allow.reset` | true | |
@@ -70,6 +73,8 @@ pub struct HubConfig {
     pub rest_listen: SocketAddr,
     pub plugin_path: Vec<PathBuf>,
     pub durability: Durability,
+    /// What Kafka's clients are served with: keys behind `broker.`.
+    pub broker: BrokerConfig,
     /// Where the log is, when it is not the embedded one.
     pub kafka: Option<KafkaLog>,
     pub worker: WorkerConfig,
@@ -86,9 +91,9 @@ pub struct HubConfig {
 /// Everything wrong with a worker config, one line each.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerConfigError {
-    #[error("worker config {path} cannot be read: {reason}", path = .path.display())]
+    #[error("config {path} cannot be read: {reason}", path = .path.display())]
     Read { path: PathBuf, reason: String },
-    #[error("worker config is invalid: {}", .problems.join("; "))]
+    #[error("config is invalid: {}", .problems.join("; "))]
     Invalid { problems: Vec<String> },
 }
 
@@ -142,9 +147,9 @@ impl HubConfig {
     }
 
     fn parse(pairs: BTreeMap<String, String>, options: &StartOptions) -> Result<Self, WorkerConfigError> {
-        let mut keys = Keys { pairs, problems: Vec::new() };
+        let mut keys = Keys::new(pairs);
         let kafka = KafkaLog::take(&mut keys.pairs, &mut keys.problems);
-        if kafka.is_some() && options.kafka_listen.is_some() {
+        if kafka.is_some() && matches!(options.kafka_listen, Some(KafkaListen::At(_))) {
             let problem = "bootstrap.servers puts the log into an Apache Kafka, which serves its clients itself; leave out --kafka-listen, or bootstrap.servers";
             keys.problems.push(problem.to_owned());
         }
@@ -159,16 +164,8 @@ impl HubConfig {
         let host = host.unwrap_or_else(|| rest_listen.ip().to_string());
         let worker_id = format!("{host}:{}", port.unwrap_or(rest_listen.port()));
         let plugin_path = keys.take("plugin.path").map(|text| list(&text)).unwrap_or_default();
-        let durability = keys.parsed("log.durability", |text| match text {
-            "fsync" => Ok(Durability::Fsync),
-            "os" => Ok(Durability::Os),
-            _ => Err("must be fsync or os".to_owned()),
-        });
-        let log_format = keys.parsed("sluice.log.format", |text| match text {
-            "text" => Ok(LogFormat::Text),
-            "json" => Ok(LogFormat::Json),
-            _ => Err("must be text or json".to_owned()),
-        });
+        let durability = keys.durability();
+        let log_format = keys.log_format();
         let data_dir = options.data_dir.clone().or(data_dir).unwrap_or_else(|| home("XDG_DATA_HOME", ".local/share"));
         let mut config = Self {
             cache_dir: cache_dir.unwrap_or_else(|| home("XDG_CACHE_HOME", ".cache")),
@@ -176,6 +173,7 @@ impl HubConfig {
             rest_listen,
             plugin_path: plugin_path.into_iter().map(PathBuf::from).collect(),
             durability: durability.unwrap_or_default(),
+            broker: keys.broker(),
             worker: keys.worker(kafka.as_ref()),
             kafka,
             herder: keys.herder(&worker_id),
@@ -189,23 +187,73 @@ impl HubConfig {
             // The cluster's own acks and flush settings decide.
             config.ignored.push("log.durability".to_owned());
         }
-        let problems = keys.finish();
+        let problems = keys.finish("the worker; see sluice start --help");
         if problems.is_empty() { Ok(config) } else { Err(WorkerConfigError::Invalid { problems }) }
     }
 }
 
 /// What is left of the file's keys, and what was wrong with those taken.
-struct Keys {
+pub(crate) struct Keys {
     pairs: BTreeMap<String, String>,
     problems: Vec<String>,
 }
 
 impl Keys {
-    fn take(&mut self, key: &str) -> Option<String> {
+    pub(crate) fn new(pairs: BTreeMap<String, String>) -> Self {
+        Self { pairs, problems: Vec::new() }
+    }
+
+    pub(crate) fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
+    /// Takes the keys that are `chosen`, in their order.
+    pub(crate) fn take_where(&mut self, chosen: impl Fn(&str) -> bool) -> Vec<String> {
+        let found: Vec<String> = self.pairs.keys().filter(|key| chosen(key)).cloned().collect();
+        for key in &found {
+            self.pairs.remove(key);
+        }
+        found
+    }
+
+    pub(crate) fn durability(&mut self) -> Option<Durability> {
+        self.parsed("log.durability", |text| match text {
+            "fsync" => Ok(Durability::Fsync),
+            "os" => Ok(Durability::Os),
+            _ => Err("must be fsync or os".to_owned()),
+        })
+    }
+
+    pub(crate) fn log_format(&mut self) -> Option<LogFormat> {
+        self.parsed("sluice.log.format", |text| match text {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err("must be text or json".to_owned()),
+        })
+    }
+
+    /// What `broker.…` says.
+    fn broker(&mut self) -> BrokerConfig {
+        let (config, problems) = BrokerConfig::parse(self.below("broker."));
+        self.problems.extend(problems.into_iter().map(|problem| format!("broker.{problem}")));
+        for (is_given, key) in [
+            (config.data_dir.is_some(), "data.dir"),
+            (config.durability.is_some(), "log.durability"),
+            (config.log_level.is_some(), "sluice.log.level"),
+            (config.log_format.is_some(), "sluice.log.format"),
+        ] {
+            if is_given {
+                self.problem(format!("broker.{key} has no effect in a hub; use {key}"));
+            }
+        }
+        config
+    }
+
+    pub(crate) fn take(&mut self, key: &str) -> Option<String> {
         self.pairs.remove(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    fn parsed<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(crate) fn parsed<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let text = self.take(key)?;
         match parse(&text) {
             Ok(value) => Some(value),
@@ -216,7 +264,7 @@ impl Keys {
         }
     }
 
-    fn set<T>(&mut self, key: &str, field: &mut T, parse: impl Fn(&str) -> Result<T, String>) {
+    pub(crate) fn set<T>(&mut self, key: &str, field: &mut T, parse: impl Fn(&str) -> Result<T, String>) {
         if let Some(value) = self.parsed(key, parse) {
             *field = value;
         }
@@ -290,15 +338,15 @@ impl Keys {
         ignored
     }
 
-    fn finish(mut self) -> Vec<String> {
-        let unknown =
-            self.pairs.into_keys().map(|key| format!("{key} is no key of the worker; see sluice start --help"));
+    /// Everything that is wrong. What nobody took is no key of `owner`.
+    pub(crate) fn finish(mut self, owner: &str) -> Vec<String> {
+        let unknown = self.pairs.into_keys().map(|key| format!("{key} is no key of {owner}"));
         self.problems.extend(unknown);
         self.problems
     }
 }
 
-fn read(path: &PathBuf) -> Result<BTreeMap<String, String>, WorkerConfigError> {
+pub(crate) fn read(path: &PathBuf) -> Result<BTreeMap<String, String>, WorkerConfigError> {
     let failed = |reason: String| WorkerConfigError::Read { path: path.clone(), reason };
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     if path.extension().is_some_and(|extension| extension == "properties") {
@@ -338,11 +386,11 @@ fn text_of(value: &toml::Value) -> String {
     }
 }
 
-fn list(text: &str) -> Vec<String> {
+pub(crate) fn list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
-fn boolean(text: &str) -> Result<bool, String> {
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -350,11 +398,11 @@ fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
-fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| "must be a whole number that fits".to_owned())
 }
 
-fn millis(text: &str) -> Result<Duration, String> {
+pub(crate) fn millis(text: &str) -> Result<Duration, String> {
     number(text).map(Duration::from_millis)
 }
 

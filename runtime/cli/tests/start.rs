@@ -22,7 +22,7 @@ struct Hub {
 impl Hub {
     fn start(data: &Path, arguments: &[&str]) -> Self {
         let mut child = sluice()
-            .args(["start", "--rest-listen", "127.0.0.1:0", "--data-dir"])
+            .args(["start", "--rest-listen", "127.0.0.1:0", "--kafka-listen", "off", "--data-dir"])
             .arg(data)
             .args(arguments)
             .stdout(Stdio::piped())
@@ -91,7 +91,11 @@ fn a_port_in_use_is_one_line_and_exit_code_10() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = sluice().args(["start", "--rest-listen", &address, "--data-dir"]).arg(folder.path()).output().unwrap();
+    let output = sluice()
+        .args(["start", "--rest-listen", &address, "--kafka-listen", "off", "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(10));
     let expected = format!("error: {address} is in use by another process; stop it or choose another --rest-listen\n");
     assert_eq!(stderr(&output), expected);
@@ -101,8 +105,11 @@ fn a_port_in_use_is_one_line_and_exit_code_10() {
 fn a_locked_data_directory_names_the_other_process() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path(), &[]);
-    let output =
-        sluice().args(["start", "--rest-listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path()).output().unwrap();
+    let output = sluice()
+        .args(["start", "--rest-listen", "127.0.0.1:0", "--kafka-listen", "off", "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(11));
     let last = stderr(&output).lines().last().unwrap().to_owned();
     assert!(last.contains(&format!("is in use by process {}", hub.child.id())), "{last}");

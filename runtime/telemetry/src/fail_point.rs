@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Every place, in the order of the data path.
-pub const NAMES: [&str; 7] = [
+/// Every place, in the order of the data path; then those of the log, which names them itself.
+pub const NAMES: [&str; 13] = [
     "source.before_append",
     "source.after_append",
     "sink.before_plan",
@@ -12,6 +12,12 @@ pub const NAMES: [&str; 7] = [
     "sink.after_put",
     "sink.before_commit",
     "sink.after_commit",
+    "log.append.before_write",
+    "log.append.after_write",
+    "log.append.after_sync",
+    "log.roll.after_create",
+    "log.clean.after_write",
+    "log.clean.after_rename",
 ];
 
 /// What happens when the place is reached.

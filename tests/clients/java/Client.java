@@ -20,7 +20,9 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.RangeAssignor;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
@@ -35,7 +37,9 @@ import org.apache.kafka.common.utils.AppInfoParser;
 public final class Client {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final HexFormat HEX = HexFormat.of();
-    private static final Duration TIMEOUT = Duration.ofSeconds(30);
+    static final Duration TIMEOUT = Duration.ofSeconds(30);
+    private static final Map<String, Class<?>> ASSIGNORS =
+        Map.of("range", RangeAssignor.class, "cooperative-sticky", CooperativeStickyAssignor.class);
     private static final PrintStream OUT = new PrintStream(System.out, false, StandardCharsets.UTF_8);
 
     private final String broker;
@@ -88,7 +92,9 @@ public final class Client {
             }
             case "delete_topic" -> admin.deleteTopics(List.of(text(command, "topic"))).all().get();
             case "produce" -> produce(command);
-            case "transaction" -> transaction(command);
+            case "transaction" -> Transactions.write(settings(), command);
+            case "fence" -> Transactions.fence(settings(), command, ok);
+            case "transform" -> Transactions.transform(settings(), command, ok);
             case "consume" -> consume(command, ok.putArray("records"));
             case "offset_for_time" -> offsetForTime(command, ok);
             case "join" -> join(command);
@@ -108,6 +114,7 @@ public final class Client {
         ArrayNode codecs = ok.putArray("codecs");
         List.of("none", "gzip", "snappy", "lz4", "zstd").forEach(codecs::add);
         ok.put("idempotent", true).put("transactions", true);
+        ok.put("static_members", true).putArray("strategies").add("range").add("cooperative-sticky");
         ok.putArray("cannot");
     }
 
@@ -120,27 +127,12 @@ public final class Client {
         }
     }
 
-    private void transaction(JsonNode command) throws Exception {
-        Properties settings = settings();
-        settings.put("transactional.id", text(command, "transactional_id"));
-        try (KafkaProducer<byte[], byte[]> producer = producer(settings)) {
-            producer.initTransactions();
-            producer.beginTransaction();
-            write(producer, command);
-            if (command.get("commit").asBoolean()) {
-                producer.commitTransaction();
-            } else {
-                producer.abortTransaction();
-            }
-        }
-    }
-
-    private static KafkaProducer<byte[], byte[]> producer(Properties settings) {
+    static KafkaProducer<byte[], byte[]> producer(Properties settings) {
         settings.put("linger.ms", 20);
         return new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
-    private static void write(KafkaProducer<byte[], byte[]> producer, JsonNode command) throws Exception {
+    static void write(KafkaProducer<byte[], byte[]> producer, JsonNode command) throws Exception {
         List<Future<RecordMetadata>> sent = new ArrayList<>();
         for (JsonNode record : command.get("records")) {
             List<Header> headers = new ArrayList<>();
@@ -157,7 +149,7 @@ public final class Client {
 
     private void consume(JsonNode command, ArrayNode records) {
         Properties settings = settings();
-        settings.put("isolation.level", "read_committed");
+        settings.put("isolation.level", command.get("isolation").asText());
         try (KafkaConsumer<byte[], byte[]> consumer = consumer(settings)) {
             TopicPartition place = place(command);
             consumer.assign(List.of(place));
@@ -195,8 +187,9 @@ public final class Client {
         settings.put("auto.offset.reset", "earliest");
         settings.put("session.timeout.ms", 10000);
         settings.put("heartbeat.interval.ms", 200);
-        if (command.has("strategy")) {
-            settings.put("partition.assignment.strategy", text(command, "strategy"));
+        settings.put("partition.assignment.strategy", ASSIGNORS.get(text(command, "strategy")).getName());
+        if (command.has("instance")) {
+            settings.put("group.instance.id", text(command, "instance"));
         }
         Member member = new Member(text(command, "member"), text(command, "topic"), consumer(settings));
         members.put(member.name, member);
@@ -268,7 +261,7 @@ public final class Client {
         return settings;
     }
 
-    private static KafkaConsumer<byte[], byte[]> consumer(Properties settings) {
+    static KafkaConsumer<byte[], byte[]> consumer(Properties settings) {
         settings.put("enable.auto.commit", false);
         return new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
@@ -277,7 +270,7 @@ public final class Client {
         return new TopicPartition(text(command, "topic"), command.get("partition").asInt());
     }
 
-    private static String text(JsonNode command, String name) {
+    static String text(JsonNode command, String name) {
         return command.get(name).asText();
     }
 

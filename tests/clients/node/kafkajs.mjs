@@ -32,6 +32,8 @@ const kafka = new Kafka({ clientId: 'sluice-clients', brokers: [broker], logLeve
 const admin = kafka.admin()
 await admin.connect()
 const members = new Map()
+/** Records of one transaction of `transform`. */
+const AT_ONCE = 5
 let alone = 0
 
 async function write(sender, { topic, partition, codec = 'none', records }) {
@@ -47,6 +49,12 @@ async function write(sender, { topic, partition, codec = 'none', records }) {
       timestamp: String(record.timestamp)
     }))
   })
+}
+
+async function begun(transactionalId) {
+  const producer = kafka.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1 })
+  await producer.connect()
+  return { producer, transaction: await producer.transaction() }
 }
 
 /** kafkajs takes an object: a name that comes twice has a list of values, and its place among the others is lost. */
@@ -72,7 +80,9 @@ await serve({
   },
 
   async create_topic({ topic, partitions }) {
-    await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }] })
+    // Apache Kafka answers before its metadata knows the topic, and kafkajs then fails instead of waiting for leaders.
+    await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }], waitForLeaders: false })
+    for (let known = false; !known; ) known = (await admin.listTopics()).includes(topic)
   },
 
   async list_topics() {
@@ -90,19 +100,80 @@ await serve({
     await producer.disconnect()
   },
 
-  async transaction({ transactional_id: transactionalId, commit, ...command }) {
-    const producer = kafka.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1 })
-    await producer.connect()
-    const transaction = await producer.transaction()
-    await write(transaction, command)
+  async transaction({ transactional_id: id, writes, commit }) {
+    const { producer, transaction } = await begun(id)
+    for (const part of writes) await write(transaction, part)
     await (commit ? transaction.commit() : transaction.abort())
     await producer.disconnect()
   },
 
+  async fence({ transactional_id: id, first, second }) {
+    const older = await begun(id)
+    await write(older.transaction, first)
+    const newer = await begun(id)
+    await write(newer.transaction, second)
+    await newer.transaction.commit()
+    await newer.producer.disconnect()
+    try {
+      await older.transaction.commit()
+    } catch (error) {
+      return { error: String(error) }
+    } finally {
+      await older.producer.disconnect()
+    }
+    throw new Error('the first committed')
+  },
+
+  async transform({ transactional_id: transactionalId, group, input, output, count, abort }) {
+    const producer = kafka.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1 })
+    await producer.connect()
+    const consumer = kafka.consumer({ groupId: group, maxWaitTimeInMs: 100 })
+    await consumer.connect()
+    await consumer.subscribe({ topic: input, fromBeginning: true })
+    let [turn, done, aborted] = [0, 0, 0]
+    await new Promise((resolve, reject) => {
+      const pass = async (partition, messages) => {
+        const transaction = await producer.transaction()
+        const copies = messages.map(({ key, value }) => ({ partition, key, value }))
+        await transaction.send({ topic: output, acks: -1, messages: copies })
+        const offset = String(Number(messages.at(-1).offset) + 1)
+        await transaction.sendOffsets({ consumerGroupId: group, topics: [{ topic: input, partitions: [{ partition, offset }] }] })
+        if (turn++ === abort) {
+          await transaction.abort()
+          aborted += messages.length
+          return false
+        }
+        await transaction.commit()
+        done += messages.length
+        return true
+      }
+      consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error))
+      consumer
+        .run({
+          autoCommit: false,
+          eachBatchAutoResolve: false,
+          // What is not resolved is fetched again.
+          eachBatch: async ({ batch, resolveOffset, heartbeat }) => {
+            for (let at = 0; at < batch.messages.length && done < count; at += AT_ONCE) {
+              const messages = batch.messages.slice(at, at + AT_ONCE)
+              if (!(await pass(batch.partition, messages))) return
+              resolveOffset(messages.at(-1).offset)
+              await heartbeat()
+            }
+            if (done >= count) resolve()
+          }
+        })
+        .catch(reject)
+    })
+    await consumer.disconnect()
+    await producer.disconnect()
+    return { aborted }
+  },
+
   // kafkajs reads in groups only: one of its own for each reading, which seeks and never commits.
-  async consume({ topic, partition, offset, count }) {
+  async consume({ topic, partition, offset, count, isolation }) {
     const groupId = `kafkajs-alone-${process.pid}-${alone++}`
-    const consumer = kafka.consumer({ groupId, sessionTimeout: 30000, maxWaitTimeInMs: 100 })
+    const consumer = kafka.consumer({ groupId, sessionTimeout: 30000, maxWaitTimeInMs: 100, readUncommitted: isolation === 'read_uncommitted' })
     await consumer.connect()
     await consumer.subscribe({ topic, fromBeginning: true })
     const records = []
@@ -118,6 +189,25 @@ await serve({
           }
         })
         .then(() => consumer.seek({ topic, partition, offset: String(offset) }), reject)
+    })
+    await consumer.disconnect()
+    return { records }
+  },
+
+  /** Several topics, each from its beginning to a count, in one group. */
+  async consume_many({ topics }) {
+    const groupId = `kafkajs-alone-${process.pid}-${alone++}`
+    const consumer = kafka.consumer({ groupId, sessionTimeout: 30000, maxWaitTimeInMs: 100 })
+    await consumer.connect()
+    await consumer.subscribe({ topics: Object.keys(topics), fromBeginning: true })
+    const records = Object.fromEntries(Object.keys(topics).map(topic => [topic, []]))
+    await new Promise((resolve, reject) => {
+      consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error))
+      const eachMessage = async ({ topic, message }) => {
+        if (records[topic].length < topics[topic]) records[topic].push(recordOf(message))
+        if (Object.keys(topics).every(it => records[it].length === topics[it])) resolve()
+      }
+      consumer.run({ autoCommit: false, eachMessage }).catch(reject)
     })
     await consumer.disconnect()
     return { records }

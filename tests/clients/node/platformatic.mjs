@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import zlib from 'node:zlib'
-import { Admin, Consumer, MessagesStreamFallbackModes, MessagesStreamModes, Producer } from '@platformatic/kafka'
+import { Admin, Consumer, FetchIsolationLevels, MessagesStreamFallbackModes, MessagesStreamModes, Producer } from '@platformatic/kafka'
 import { assigned, failed, fromHex, read, serve, toHex } from './protocol.mjs'
 
 const main = createRequire(import.meta.url).resolve('@platformatic/kafka')
@@ -11,7 +11,21 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', `file://$
 const base = { clientId: 'sluice-clients', bootstrapBrokers: [process.argv[2]] }
 const admin = new Admin(base)
 const members = new Map()
+const FROM_COMMITTED = {
+  autocommit: false,
+  mode: MessagesStreamModes.COMMITTED,
+  fallbackMode: MessagesStreamFallbackModes.EARLIEST
+}
+const { READ_UNCOMMITTED: UNCOMMITTED, READ_COMMITTED: COMMITTED } = FetchIsolationLevels
 let alone = 0
+
+/** Told no producer id, it asks with 0 and epoch 0: with what another producer may have. Kafka's word for "none" is -1. */
+const NEW_PRODUCER = { producerId: -1n, producerEpoch: -1 }
+
+async function begun(transactionalId) {
+  const producer = new Producer({ ...base, idempotent: true, transactionalId })
+  return { producer, transaction: await producer.beginTransaction(NEW_PRODUCER) }
+}
 
 const messagesOf = ({ topic, partition, records }) =>
   records.map(record => ({
@@ -59,23 +73,84 @@ await serve({
     await producer.close()
   },
 
-  async transaction({ transactional_id: transactionalId, commit, ...command }) {
-    const producer = new Producer({ ...base, idempotent: true, transactionalId })
-    const transaction = await producer.beginTransaction()
-    await transaction.send({ messages: messagesOf(command), acks: -1 })
+  async transaction({ transactional_id: id, writes, commit }) {
+    const { producer, transaction } = await begun(id)
+    for (const part of writes) await transaction.send({ messages: messagesOf(part), acks: -1 })
     await (commit ? transaction.commit() : transaction.abort())
     await producer.close()
   },
 
+  async fence({ transactional_id: id, first, second }) {
+    const older = await begun(id)
+    await older.transaction.send({ messages: messagesOf(first), acks: -1 })
+    const newer = await begun(id)
+    await newer.transaction.send({ messages: messagesOf(second), acks: -1 })
+    await newer.transaction.commit()
+    await newer.producer.close()
+    try {
+      await older.transaction.commit()
+    } catch (error) {
+      return { error: [error, ...(error.errors ?? [])].map(String).join('; ') }
+    } finally {
+      await older.producer.close()
+    }
+    throw new Error('the first committed')
+  },
+
+  // A transaction for each record: a stream gives one after the other. An aborted one ends the consumer; the next starts at what is committed.
+  async transform({ transactional_id: transactionalId, group, input, output, count, abort }) {
+    const producer = new Producer({ ...base, idempotent: true, transactionalId })
+    let [turn, done, aborted] = [0, 0, 0]
+    while (done < count) {
+      const consumer = new Consumer({ ...base, groupId: group, maxWaitTime: 100, isolationLevel: COMMITTED })
+      const stream = await consumer.consume({ ...FROM_COMMITTED, topics: [input] })
+      for await (const message of stream) {
+        const transaction = await producer.beginTransaction(NEW_PRODUCER)
+        const { partition, key, value } = message
+        await transaction.send({ messages: [{ topic: output, partition, key, value }], acks: -1 })
+        await transaction.addConsumer(consumer)
+        await transaction.addOffset(message)
+        if (turn++ === abort) {
+          await transaction.abort()
+          aborted += 1
+          break
+        }
+        await transaction.commit()
+        if (++done === count) break
+      }
+      await consumer.close(true)
+    }
+    await producer.close()
+    return { aborted }
+  },
+
   // It reads in groups only: one of its own for each reading, which starts at given offsets and never commits.
-  async consume({ topic, partition, offset, count }) {
+  async consume({ topic, partition, offset, count, isolation }) {
     const consumer = new Consumer({ ...base, groupId: `platformatic-alone-${process.pid}-${alone++}`, maxWaitTime: 100 })
     const offsets = [{ topic, partition, offset: BigInt(offset) }]
-    const stream = await consumer.consume({ autocommit: false, topics: [topic], mode: MessagesStreamModes.MANUAL, offsets })
+    const isolationLevel = isolation === 'read_committed' ? COMMITTED : UNCOMMITTED
+    const mode = MessagesStreamModes.MANUAL
+    const stream = await consumer.consume({ autocommit: false, topics: [topic], mode, offsets, isolationLevel })
     const records = []
     for await (const message of stream) {
       if (message.partition === partition) records.push(recordOf(message))
       if (records.length === count) break
+    }
+    await consumer.close(true)
+    return { records }
+  },
+
+  /** Several topics, each from its beginning to a count, in one group. */
+  async consume_many({ topics }) {
+    const consumer = new Consumer({ ...base, groupId: `platformatic-alone-${process.pid}-${alone++}`, maxWaitTime: 100 })
+    const offsets = Object.keys(topics).map(topic => ({ topic, partition: 0, offset: 0n }))
+    const options = { autocommit: false, mode: MessagesStreamModes.MANUAL, offsets, isolationLevel: COMMITTED }
+    const stream = await consumer.consume({ ...options, topics: Object.keys(topics) })
+    const records = Object.fromEntries(Object.keys(topics).map(topic => [topic, []]))
+    for await (const message of stream) {
+      const { topic } = message
+      if (records[topic].length < topics[topic]) records[topic].push(recordOf(message))
+      if (Object.keys(topics).every(it => records[it].length === topics[it])) break
     }
     await consumer.close(true)
     return { records }
@@ -120,12 +195,7 @@ await serve({
 
 /** Reads as a member of a group; a record is told after its commit. */
 async function follow(member, consumer, topic) {
-  const stream = await consumer.consume({
-    autocommit: false,
-    topics: [topic],
-    mode: MessagesStreamModes.COMMITTED,
-    fallbackMode: MessagesStreamFallbackModes.EARLIEST
-  })
+  const stream = await consumer.consume({ ...FROM_COMMITTED, topics: [topic] })
   for await (const message of stream) {
     await message.commit()
     read(member, message.partition, message.offset, message.value)

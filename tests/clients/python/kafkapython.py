@@ -3,12 +3,18 @@
 import sys
 
 import kafka
-from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import KafkaError
 
 from protocol import Member, from_hex, headers_of, serve, to_hex
 
 BROKER = sys.argv[1]
 TIMEOUT = 30
+# Records of one transaction of `transform`.
+AT_ONCE = 5
+ASSIGNORS = {"range": RangePartitionAssignor, "cooperative-sticky": CooperativeStickyAssignor}
 
 
 class Client:
@@ -22,6 +28,8 @@ class Client:
             "codecs": ["none", "gzip", "snappy", "lz4", "zstd"],
             "idempotent": True,
             "transactions": True,
+            "strategies": ["range", "cooperative-sticky"],
+            "static_members": True,
             "cannot": ["null-header"],
         }
 
@@ -56,19 +64,74 @@ class Client:
         for future in sent:
             future.get(TIMEOUT)
 
-    def transaction(self, topic, partition, transactional_id, records, commit):
-        producer = KafkaProducer(bootstrap_servers=BROKER, transactional_id=transactional_id, linger_ms=20)
-        producer.init_transactions()
-        producer.begin_transaction()
-        self._write(producer, topic, partition, records)
+    def transaction(self, transactional_id, writes, commit):
+        producer = self._begun(transactional_id)
+        for part in writes:
+            self._write(producer, **part)
         if commit:
             producer.commit_transaction()
         else:
             producer.abort_transaction()
         producer.close()
 
-    def consume(self, topic, partition, offset, count):
-        consumer = self._consumer(None, isolation_level="read_committed")
+    def fence(self, transactional_id, first, second):
+        older = self._begun(transactional_id)
+        self._write(older, **first)
+        newer = self._begun(transactional_id)
+        self._write(newer, **second)
+        newer.commit_transaction()
+        newer.close()
+        try:
+            older.commit_transaction()
+        except KafkaError as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+        finally:
+            older.close(timeout=0)
+        raise RuntimeError("the first committed")
+
+    def transform(self, transactional_id, group, input, output, count, abort):
+        settings = {"isolation_level": "read_committed", "auto_offset_reset": "earliest"}
+        consumer = self._consumer(group, max_poll_records=AT_ONCE, **settings)
+        consumer.subscribe([input])
+        producer = self._initialized(transactional_id)
+        turn = done = aborted = 0
+        while done < count:
+            answer = consumer.poll(timeout_ms=TIMEOUT * 1000)
+            records = [record for some in answer.values() for record in some]
+            if not records:
+                continue
+            producer.begin_transaction()
+            for record in records:
+                producer.send(output, partition=record.partition, key=record.key, value=record.value)
+            offsets = {place: OffsetAndMetadata(some[-1].offset + 1, "", -1) for place, some in answer.items()}
+            producer.send_offsets_to_transaction(offsets, consumer.group_metadata())
+            # An abort throws away what was not sent yet.
+            producer.flush(TIMEOUT)
+            if turn == abort:
+                producer.abort_transaction()
+                for place in consumer.assignment():
+                    consumer.seek(place, consumer.committed(place) or 0)
+                aborted += len(records)
+            else:
+                producer.commit_transaction()
+                done += len(records)
+            turn += 1
+        consumer.close()
+        producer.close()
+        return {"aborted": aborted}
+
+    def _initialized(self, transactional_id):
+        producer = KafkaProducer(bootstrap_servers=BROKER, transactional_id=transactional_id, linger_ms=20)
+        producer.init_transactions()
+        return producer
+
+    def _begun(self, transactional_id):
+        producer = self._initialized(transactional_id)
+        producer.begin_transaction()
+        return producer
+
+    def consume(self, topic, partition, offset, count, isolation):
+        consumer = self._consumer(None, isolation_level=isolation)
         place = TopicPartition(topic, partition)
         consumer.assign([place])
         consumer.seek(place, offset)
@@ -86,10 +149,11 @@ class Client:
         consumer.close()
         return {"offset": found[place].offset}
 
-    def join(self, member, group, topic):
-        consumer = self._consumer(
-            group, session_timeout_ms=10000, heartbeat_interval_ms=200, auto_offset_reset="earliest"
-        )
+    def join(self, member, group, topic, strategy, instance=None):
+        settings = {"session_timeout_ms": 10000, "heartbeat_interval_ms": 200, "auto_offset_reset": "earliest"}
+        if instance:
+            settings["group_instance_id"] = instance
+        consumer = self._consumer(group, partition_assignment_strategy=[ASSIGNORS[strategy]], **settings)
         thread = Member(member, consumer.close)
 
         class Listener(ConsumerRebalanceListener):

@@ -7,9 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
+use sluice_contract::apache_kafka::ApacheKafka;
 
 use crate::wire;
 
+/// Where a hub's file source writes.
+pub const LINES_TOPIC: &str = "hub-lines";
 const START_LIMIT: Duration = Duration::from_secs(60);
 const LOG_LINES_SHOWN: usize = 40;
 
@@ -17,34 +21,62 @@ const LOG_LINES_SHOWN: usize = 40;
 ///
 /// Not the harness's `Hub`: ready is here when the Kafka listener answers, and the program may be one that has no REST.
 pub struct Broker {
-    child: Child,
+    process: Process,
+    /// What a hub's file source reads into [`LINES_TOPIC`]; none where there is no hub.
+    lines: Option<PathBuf>,
     address: String,
     log: PathBuf,
     what: &'static str,
 }
 
+enum Process {
+    Ours(Child),
+    ApacheKafka {
+        _running: Box<ApacheKafka>,
+    },
+    /// Somebody else's.
+    Elsewhere,
+}
+
 impl Broker {
-    /// Starts `SLUICE_BROKER` (a program that takes a data folder and an address, as the example `serve` of broker/server does) where
-    /// that is set; else `SLUICE_BIN` or the `sluice` of this build.
+    /// `SLUICE_BOOTSTRAP` names a broker that runs already. `SLUICE_BROKER` names a program that takes a data folder and an address, as
+    /// the example `serve` of broker/server does, or is `apache-kafka`. Without them it is `SLUICE_BIN` or the `sluice` of this build.
     ///
     /// # Errors
     /// When there is no binary, or it does not answer in time; the message holds the end of its log.
     pub fn start(folder: &Path) -> Result<Broker> {
+        let log = folder.join("broker.log");
+        if let Ok(address) = std::env::var("SLUICE_BOOTSTRAP") {
+            return Ok(Broker { process: Process::Elsewhere, lines: None, address, log, what: "SLUICE_BOOTSTRAP" });
+        }
+        if std::env::var_os("SLUICE_BROKER").is_some_and(|it| it == "apache-kafka") {
+            let kafka = Box::new(ApacheKafka::start()?);
+            let address = kafka.bootstrap_servers();
+            return Ok(Broker {
+                process: Process::ApacheKafka { _running: kafka },
+                lines: None,
+                address,
+                log,
+                what: "Apache Kafka",
+            });
+        }
         let address = format!("127.0.0.1:{}", free_port()?);
         let data = folder.join("data");
-        let log = folder.join("broker.log");
-        let (mut command, what) = match std::env::var_os("SLUICE_BROKER") {
+        let (mut command, lines, what) = match std::env::var_os("SLUICE_BROKER") {
             Some(program) => {
                 let mut command = Command::new(program);
                 command.arg(&data).arg(&address);
-                (command, "the broker alone")
+                (command, None, "the broker alone")
             }
-            None => (sluice(folder, &data, &address)?, "sluice start"),
+            None => {
+                let lines = folder.join("lines.txt");
+                (sluice(folder, &data, &address, &lines)?, Some(lines), "sluice start")
+            }
         };
         let file = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let child = command.spawn().context("cannot start the broker")?;
-        let mut broker = Broker { child, address, log, what };
+        let mut broker = Broker { process: Process::Ours(child), lines, address, log, what };
         broker.until_ready().with_context(|| broker.tail())?;
         Ok(broker)
     }
@@ -52,6 +84,11 @@ impl Broker {
     /// `host:port` of the Kafka listener.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The file that the hub's file source reads, where the broker is a hub's.
+    pub fn lines(&self) -> Option<&Path> {
+        self.lines.as_deref()
     }
 
     /// Which program it is, for the report.
@@ -67,7 +104,9 @@ impl Broker {
     fn until_ready(&mut self) -> Result<()> {
         let begin = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait()? {
+            if let Process::Ours(child) = &mut self.process
+                && let Some(status) = child.try_wait()?
+            {
                 bail!("the broker ended at its start: {status}");
             }
             match wire::offered(&self.address) {
@@ -83,12 +122,14 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Process::Ours(child) = &mut self.process {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
-fn sluice(folder: &Path, data: &Path, address: &str) -> Result<Command> {
+fn sluice(folder: &Path, data: &Path, address: &str, lines: &Path) -> Result<Command> {
     let program = match std::env::var_os("SLUICE_BIN") {
         Some(path) => PathBuf::from(path),
         None => profile_folder()?.join("sluice"),
@@ -99,9 +140,20 @@ fn sluice(folder: &Path, data: &Path, address: &str) -> Result<Command> {
             program.display()
         );
     }
+    let source = folder.join("file-source.json");
+    let connector = json!({
+        "name": "lines",
+        "config": {
+            "connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector",
+            "tasks.max": "1", "file": lines, "topic": LINES_TOPIC,
+            "value.converter": "org.apache.kafka.connect.storage.StringConverter",
+        },
+    });
+    fs::write(lines, "")?;
+    fs::write(&source, connector.to_string())?;
     let mut command = Command::new(program);
     command.env("XDG_CACHE_HOME", folder.join("cache"));
-    command.arg("start").arg("--data-dir").arg(data);
+    command.arg("start").arg("--data-dir").arg(data).arg(&source);
     command.args(["--rest-listen", &format!("127.0.0.1:{}", free_port()?), "--kafka-listen", address]);
     Ok(command)
 }
@@ -117,6 +169,13 @@ fn profile_folder() -> Result<PathBuf> {
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on the loopback")?;
     Ok(listener.local_addr()?.port())
+}
+
+/// Whether a topic may be heard of a moment after its creation, and still be listed a moment after its deletion: Apache Kafka's metadata
+/// follow its controller. Ours are held to the moment itself.
+pub fn may_lag() -> bool {
+    std::env::var_os("SLUICE_BOOTSTRAP").is_some()
+        || std::env::var_os("SLUICE_BROKER").is_some_and(|it| it == "apache-kafka")
 }
 
 /// The end of a log file, for messages.

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::broker::tail;
+use crate::broker::{may_lag, tail};
 
 /// The longest that a command or a state of a group may take; a healthy one takes a tenth of it.
-const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 pub struct Client {
     name: String,
@@ -24,14 +24,27 @@ pub struct Client {
     log: PathBuf,
     next_id: u64,
     members: BTreeMap<String, Member>,
+    /// What was read of several topics at once, by topic.
+    readings: BTreeMap<String, Vec<Value>>,
     /// What it said about itself: version, codecs, what it cannot do.
     info: Value,
+}
+
+/// Kafka's `isolation.level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub enum Isolation {
+    #[serde(rename = "read_committed")]
+    Committed,
+    #[serde(rename = "read_uncommitted")]
+    Uncommitted,
 }
 
 /// A member of a group, as its events tell.
 #[derive(Debug, Default, Clone)]
 pub struct Member {
     pub assigned: BTreeSet<i64>,
+    /// How often it was told what it has.
+    pub assignments: usize,
     /// Partition, offset and value (hex), in the order of delivery.
     pub records: Vec<(i64, i64, String)>,
 }
@@ -57,6 +70,7 @@ impl Client {
             log,
             next_id: 0,
             members: BTreeMap::new(),
+            readings: BTreeMap::new(),
             info: Value::Null,
         };
         client.info = client.call("info", json!({}))?;
@@ -79,6 +93,11 @@ impl Client {
     /// Whether the program says that its client is able to do this: `idempotent`, `transactions`.
     pub fn is_able(&self, what: &str) -> bool {
         self.info[what].as_bool().unwrap_or(false)
+    }
+
+    /// Whether its client assigns partitions in this way: `range`, `cooperative-sticky`.
+    pub fn assigns(&self, strategy: &str) -> bool {
+        self.info["strategies"].as_array().is_some_and(|list| list.iter().any(|it| it == strategy))
     }
 
     /// What its client cannot express in a record: `null-header`, `null-value`, ….
@@ -114,6 +133,58 @@ impl Client {
         }
     }
 
+    /// Creates a topic that every client may use when this returns.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn create_topic(&mut self, topic: &str, partitions: usize) -> Result<()> {
+        self.call("create_topic", json!({"topic": topic, "partitions": partitions}))?;
+        while may_lag() && !self.lists(topic)? {}
+        Ok(())
+    }
+
+    /// Whether it lists this topic.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn lists(&mut self, topic: &str) -> Result<bool> {
+        let answer = self.call("list_topics", json!({}))?;
+        Ok(answer["topics"].as_array().context("topics are a list")?.contains(&json!(topic)))
+    }
+
+    /// Reads this many records of partition 0 from its beginning.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn read(&mut self, topic: &str, count: usize, isolation: Isolation) -> Result<Vec<Value>> {
+        if isolation == Isolation::Committed
+            && let Some(records) = self.readings.remove(topic)
+        {
+            return Ok(records);
+        }
+        let asked = json!({"topic": topic, "partition": 0, "offset": 0, "count": count, "isolation": isolation});
+        let answer = self.call("consume", asked)?;
+        Ok(answer["records"].as_array().context("records are a list")?.clone())
+    }
+
+    /// Reads several topics at once, each from its beginning to a count, and keeps the committed records for [`Client::read`].
+    /// Does nothing for a client that reads without a group.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn read_ahead(&mut self, topics: &[(String, usize)]) -> Result<()> {
+        if !self.cannot("read-without-group") {
+            return Ok(());
+        }
+        let counts: BTreeMap<&str, usize> = topics.iter().map(|(topic, count)| (topic.as_str(), *count)).collect();
+        let answer = self.call("consume_many", json!({"topics": counts}))?;
+        for (topic, records) in answer["records"].as_object().context("records by topic")? {
+            let records = records.as_array().context("records are a list")?.clone();
+            self.readings.insert(topic.clone(), records);
+        }
+        Ok(())
+    }
+
     /// Waits until the members of groups are as wanted.
     ///
     /// # Errors
@@ -130,6 +201,16 @@ impl Client {
                 bail!("{}: not within {LIMIT:?}: {what}; {}; {}", self.name, seen.join("; "), tail(&self.log));
             }
         }
+        Ok(())
+    }
+
+    /// Takes in what it tells for a moment, while other clients are waited for too.
+    ///
+    /// # Errors
+    /// When it or one of its members failed.
+    pub fn listen(&mut self, moment: Duration) -> Result<()> {
+        let deadline = Instant::now() + moment;
+        while self.line(deadline)?.is_some() {}
         Ok(())
     }
 
@@ -154,8 +235,9 @@ impl Client {
         match line["event"].as_str() {
             Some("assigned") => {
                 let partitions = line["partitions"].as_array().map(Vec::as_slice).unwrap_or_default();
-                self.members.entry(member.to_owned()).or_default().assigned =
-                    partitions.iter().filter_map(Value::as_i64).collect();
+                let member = self.members.entry(member.to_owned()).or_default();
+                member.assigned = partitions.iter().filter_map(Value::as_i64).collect();
+                member.assignments += 1;
             }
             Some("record") => {
                 let record = (

@@ -8,10 +8,16 @@
 
 pub mod broker;
 pub mod client;
+pub mod groups;
+pub mod hub;
+pub mod kcat;
 pub mod obtain;
 pub mod records;
 pub mod report;
 pub mod scenarios;
+pub mod streams;
+pub mod tools;
+pub mod transactions;
 pub mod wire;
 
 pub use broker::Broker;

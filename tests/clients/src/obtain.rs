@@ -35,7 +35,8 @@ const JAVA: &[Missing] = &[
 const PYTHON: &[Missing] = &[Missing { tool: "python3", get: "apt-get install -y python3 python3-venv" }];
 const NODE: &[Missing] = &[Missing { tool: "npm", get: "apt-get install -y nodejs npm" }];
 const GO: &[Missing] = &[Missing { tool: "go", get: "apt-get install -y golang" }];
-const KCAT: &[Missing] = &[Missing { tool: "kcat", get: "apt-get install -y kcat" }];
+const KCAT: &[Missing] = &[Missing { tool: "kcat", get: "apt-get install -y --no-install-recommends kcat" }];
+const DEBIAN: &[Missing] = &[Missing { tool: "dpkg-deb", ..KCAT[0] }, Missing { tool: "apt-get", ..KCAT[0] }];
 
 /// The virtualenv's Python with one of the programs in `python/`.
 pub fn python(program: &str) -> Result<Obtained> {
@@ -57,7 +58,8 @@ pub fn java() -> Result<Obtained> {
     if let Some(missing) = first_missing(JAVA) {
         return Ok(Err(missing));
     }
-    let (pom, program) = (source("java/pom.xml"), source("java/Client.java"));
+    let pom = source("java/pom.xml");
+    let programs = sources("java", "java")?;
     let jars = made("java-jars", &[&pom], |folder, log| {
         let mut maven = Command::new("mvn");
         maven.args(["-B", "-ntp", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime"]);
@@ -65,8 +67,9 @@ pub fn java() -> Result<Obtained> {
         run(&mut maven, log)
     })?;
     let all_jars = format!("{}/*", jars.display());
-    let classes = made("java-classes", &[&pom, &program], |folder, log| {
-        run(Command::new("javac").args(["-cp", &all_jars, "-d"]).arg(folder).arg(&program), log)
+    let inputs: Vec<&Path> = programs.iter().chain([&pom]).map(PathBuf::as_path).collect();
+    let classes = made("java-classes", &inputs, |folder, log| {
+        run(Command::new("javac").args(["-cp", &all_jars, "-d"]).arg(folder).args(&programs), log)
     })?;
     let log4j = source("java/log4j2.properties");
     let mut command = Command::new("java");
@@ -83,8 +86,7 @@ pub fn node(program: &str) -> Result<Obtained> {
         return Ok(Err(missing));
     }
     let (package, lock) = (source("node/package.json"), source("node/package-lock.json"));
-    let names = ["protocol.mjs", "kafkajs.mjs", "platformatic.mjs"];
-    let sources: Vec<PathBuf> = names.iter().map(|name| source("node").join(name)).collect();
+    let sources = sources("node", "mjs")?;
     let modules = made("node", &[&package, &lock], |folder, log| {
         copy(&[&package, &lock], folder)?;
         run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder), log)
@@ -102,8 +104,10 @@ pub fn go(program: &str) -> Result<Obtained> {
     if let Some(missing) = first_missing(GO) {
         return Ok(Err(missing));
     }
-    let names = ["go.mod", "go.sum", "protocol/protocol.go", "franz/main.go", "sarama/main.go"];
-    let sources: Vec<PathBuf> = names.iter().map(|name| source("go").join(name)).collect();
+    let mut sources = vec![source("go/go.mod"), source("go/go.sum")];
+    for folder in ["go/protocol", "go/franz", "go/sarama"] {
+        sources.extend(self::sources(folder, "go")?);
+    }
     let all: Vec<&Path> = sources.iter().map(PathBuf::as_path).collect();
     let folder = made("go", &all, |folder, log| {
         let mut go = Command::new("go");
@@ -116,14 +120,43 @@ pub fn go(program: &str) -> Result<Obtained> {
     Ok(Ok(Command::new(folder.join(program))))
 }
 
-/// `kcat` of the distribution.
-pub fn kcat() -> Obtained {
-    first_missing(KCAT).map_or_else(|| Ok(Command::new("kcat")), Err)
+/// `kcat` of the system; else Debian's, unpacked into the cache, which needs no rights.
+pub fn kcat() -> Result<Obtained> {
+    if first_missing(KCAT).is_none() {
+        return Ok(Ok(Command::new("kcat")));
+    }
+    if let Some(missing) = first_missing(DEBIAN) {
+        return Ok(Err(missing));
+    }
+    let unpacked = made("kcat", &[], |folder, log| {
+        let packages = ["download", "kcat", "librdkafka1", "libyajl2"];
+        run(Command::new("apt-get").args(packages).current_dir(folder), log)?;
+        for entry in fs::read_dir(folder)? {
+            run(Command::new("dpkg-deb").arg("-x").arg(entry?.path()).arg(folder), log)?;
+        }
+        Ok(())
+    });
+    let Ok(folder) = unpacked else {
+        return Ok(Err(KCAT[0]));
+    };
+    let mut command = Command::new(folder.join("usr/bin/kcat"));
+    command.env("LD_LIBRARY_PATH", folder.join("usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH)));
+    Ok(Ok(command))
 }
 
 /// A file or folder of this crate.
 fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// The files of a folder of this crate that end so, by name.
+fn sources(folder: &str, extension: &str) -> Result<Vec<PathBuf>> {
+    let folder = source(folder);
+    let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    files.retain(|file| file.extension().is_some_and(|it| it == extension));
+    files.sort();
+    Ok(files)
 }
 
 fn cache() -> Result<PathBuf> {

@@ -202,6 +202,10 @@ impl HubOptions {
         // and a user's own cache folder may hold what they read.
         command.env("XDG_CACHE_HOME", target_folder()?.join("hub-cache"));
         command.arg("start").arg("--data-dir").arg(&self.data).args(["--rest-listen", &format!("127.0.0.1:{port}")]);
+        if !self.arguments.iter().any(|argument| argument.starts_with("--kafka-listen")) {
+            // Hubs of several tests run side by side, and 9092 is there once.
+            command.args(["--kafka-listen", "off"]);
+        }
         command.args(&self.arguments).envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(copy(&log)?).stderr(copy(&log)?);
         if let Some(folder) = &self.folder {

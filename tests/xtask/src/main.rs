@@ -9,6 +9,7 @@ mod dist;
 mod process;
 mod setup;
 mod test;
+mod torture;
 mod workspace;
 
 use anyhow::{Result, bail};
@@ -22,6 +23,8 @@ usage: cargo xtask COMMAND
   test [--full]    every test of the project; --full runs the long forms of the kill and simulation tests
   check [NAME...]  fmt, clippy and the project's own rules: without a name, all of them
   bench [NAME]     measure a release build; a table here, JSON under target/bench
+  torture [--kills N] [--seed N]
+                   kill the broker under producers, transactions and groups, a thousand times; then read everything back
   dist             the release binary with its connectors inside
   freeze-wit       write the digests of the WIT packages anew, after a deliberate change";
 
@@ -45,6 +48,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ("test", [full]) if full == "--full" => test::run(&workspace, test::Extent::Full),
         ("check", names) => check::run(&workspace, names),
         ("bench", names) => bench::run(&workspace, names),
+        ("torture", options) => torture::run(&workspace, options),
         ("dist", []) => dist::run(&workspace),
         ("freeze-wit", []) => check::frozen_wit::freeze(&workspace.root),
         ("help" | "--help" | "-h", _) => {

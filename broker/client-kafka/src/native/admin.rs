@@ -17,10 +17,11 @@ pub(crate) struct Described {
     pub partitions: i32,
 }
 
-type Submit<'a> = &'a mut dyn FnMut(*mut rd::rd_kafka_t, *const rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t);
+pub(super) type Submit<'a> =
+    &'a mut dyn FnMut(*mut rd::rd_kafka_t, *const rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t);
 
 /// Sends one request and waits for its answer, which `read` looks at before it is freed.
-fn request<C: ClientContext, T>(
+pub(super) fn request<C: ClientContext, T>(
     client: &Client<C>,
     op: Op,
     timeout: Duration,

@@ -8,7 +8,9 @@
 
 pub(crate) mod admin;
 pub(crate) mod consumer;
+pub(crate) mod groups;
 pub(crate) mod offsets;
+pub(crate) mod topics;
 
 use crate::error::Failure;
 use rdkafka::bindings as rd;

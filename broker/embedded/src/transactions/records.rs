@@ -227,4 +227,36 @@ mod tests {
         assert_eq!((metadata.status, metadata.start_ms), (TransactionStatus::Ongoing, 5));
         assert_eq!(metadata.partitions, Partitions::from([("a".into(), [5].into())]));
     }
+
+    #[test]
+    fn what_almost_is_a_record_is_read_or_refused_and_what_is_read_can_be_written() {
+        use sluice_protocol::fuzz::{Random, mutate};
+        let partitions = Partitions::from([("orders".into(), [0, 3].into()), ("b".into(), [1].into())]);
+        let ongoing = TransactionMetadata {
+            producer_id: 7,
+            producer_epoch: 3,
+            last_producer_epoch: -1,
+            previous_producer_id: -1,
+            timeout_ms: 60_000,
+            status: TransactionStatus::Ongoing,
+            partitions,
+            last_update_ms: 11,
+            start_ms: 5,
+        };
+        let mut random = Random::new(1);
+        let mut read = 0;
+        for _ in 0..20_000 {
+            let (mut id, mut bytes) = (key("orders-writer"), value(&ongoing));
+            if random.below(4) == 0 {
+                mutate(&mut id, &mut random);
+            } else {
+                mutate(&mut bytes, &mut random);
+            }
+            let Some((transactional_id, Some(metadata))) = decode(&id, Some(&bytes)) else { continue };
+            read += 1;
+            let again = decode(&key(&transactional_id), Some(&value(&metadata)));
+            assert_eq!(again.and_then(|(_, again)| again).map(|again| again.status), Some(metadata.status));
+        }
+        assert!(read > 100, "{read}");
+    }
 }

@@ -1,9 +1,12 @@
-//! Forgetting producers whose time is over, and saving what is known of the others.
+//! Forgetting producers whose time is over, saving what is known of the others, and which files there are.
 
 use super::partitions;
+use crate::files::FileInfo;
+use crate::listing::{self, LISTING_NAME, LISTING_TEMPORARY_NAME};
 use crate::log::Shared;
 use crate::producers::{PartitionProducers, SNAPSHOT_NAME, SNAPSHOT_TEMPORARY_NAME, encode_snapshot};
 use crate::topics::Partition;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -38,6 +41,23 @@ pub(crate) fn write_producers(shared: &Shared) -> bool {
         return false;
     }
     *saved = Some(durable);
+    true
+}
+
+/// Saves which sealed files there must be, unless that is as it was. `false`: it could not be saved.
+pub(crate) fn write_listing(shared: &Shared, files: &BTreeMap<u64, FileInfo>) -> bool {
+    let mut saved = shared.housekeeping.listing_saved.lock();
+    let mut listing = listing::listing_of(files);
+    listing.extend(shared.files.lost());
+    let bytes = listing::encode(&listing);
+    if *saved == bytes || (saved.is_empty() && listing.is_empty()) {
+        return true;
+    }
+    if let Err(error) = replace_file(shared, LISTING_TEMPORARY_NAME, LISTING_NAME, &bytes) {
+        tracing::warn!(%error, "the list of log files could not be saved; no space is given back until it can");
+        return false;
+    }
+    *saved = bytes;
     true
 }
 

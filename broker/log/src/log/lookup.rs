@@ -4,9 +4,10 @@ use super::Log;
 use crate::TopicId;
 use crate::error::LogReadError;
 use crate::in_place::{self, PiecesRead};
+use crate::inflate;
 use crate::producers::ProducerInfo;
 use crate::read::{self, CommittedRead};
-use sluice_protocol::batches;
+use sluice_protocol::{BatchError, RecordBatchRef, RecordRef, batches};
 
 impl Log {
     /// As [`Log::read`], up to the last stable offset, and which of it was aborted.
@@ -100,7 +101,11 @@ impl Log {
         timestamp_ms: i64,
     ) -> Result<Option<(i64, i64)>, LogReadError> {
         let handle = self.partition(topic, partition)?;
-        let Some(mut offset) = handle.state.read().locate_time(timestamp_ms) else { return Ok(None) };
+        let located = {
+            let state = handle.state.read();
+            state.locate_time(timestamp_ms).map(|offset| (offset, state.log_start_offset))
+        };
+        let Some((mut offset, start)) = located else { return Ok(None) };
         loop {
             let read = read::read(&self.shared.files, &handle, offset, 1 << 20)?;
             if read.records.is_empty() {
@@ -111,13 +116,11 @@ impl Log {
                 if batch.max_timestamp() < timestamp_ms {
                     continue;
                 }
-                let Ok(mut records) = batch.records() else {
-                    return Ok(Some((batch.base_offset(), batch.base_timestamp())));
-                };
-                if let Some(Ok(record)) =
-                    records.find(|record| record.as_ref().map_or(true, |record| record.timestamp >= timestamp_ms))
-                {
-                    return Ok(Some((record.offset, record.timestamp)));
+                match find_record(&batch, |record| record.offset >= start && record.timestamp >= timestamp_ms) {
+                    Ok(None) => {}
+                    Ok(found) => return Ok(found),
+                    // What cannot be looked into is answered as a whole.
+                    Err(_) => return Ok(Some((batch.base_offset().max(start), batch.base_timestamp()))),
                 }
             }
         }
@@ -152,9 +155,8 @@ impl Log {
         let read = read::read(&self.shared.files, &handle, from, location.run.size_bytes as usize)?;
         let mut found = batches(&read.records).flatten();
         Ok(found.find(|batch| batch.max_timestamp() == timestamp_ms).map(|batch| {
-            let mut records = batch.records().into_iter().flatten().flatten();
-            let record = records.find(|record| record.timestamp == timestamp_ms);
-            (timestamp_ms, record.map_or(batch.last_offset(), |record| record.offset))
+            let found = find_record(&batch, |record| record.timestamp == timestamp_ms).ok().flatten();
+            (timestamp_ms, found.map_or(batch.last_offset(), |(offset, _)| offset))
         }))
     }
 
@@ -192,4 +194,20 @@ impl Log {
         }
         Ok((found, low))
     }
+}
+
+/// Offset and timestamp of a batch's first record that `wanted` accepts, compressed or not.
+fn find_record(
+    batch: &RecordBatchRef<'_>,
+    wanted: impl Fn(&RecordRef<'_>) -> bool,
+) -> Result<Option<(i64, i64)>, BatchError> {
+    inflate::with_records(batch, |records| {
+        for record in records {
+            let record = record?;
+            if wanted(&record) {
+                return Ok(Some((record.offset, record.timestamp)));
+            }
+        }
+        Ok(None)
+    })
 }

@@ -34,7 +34,7 @@ impl Writer {
 
     /// Everything in a file is durable before the next one exists.
     pub(super) fn finish_file(&mut self, tail: &Tail) -> io::Result<()> {
-        if let Err(error) = tail.file.sync() {
+        if let Err(error) = tail.make_whole() {
             self.poison(&error);
             return Err(error);
         }
@@ -55,6 +55,7 @@ impl Writer {
 
     fn begin_file(&mut self) -> io::Result<()> {
         let shared = self.shared.clone();
+        self.remove_unbegun()?;
         let number = shared.files.next_number();
         let header = FileHeader {
             file: number,
@@ -71,13 +72,24 @@ impl Writer {
         let begun = file.write_at(&bytes, 0).and_then(|()| synced()).and_then(|()| shared.storage.sync_dir());
         if let Err(error) = begun {
             // Without its name on disk nothing may be acknowledged out of it.
-            let _ = shared.storage.remove(&name);
+            self.unbegun = Some(name);
+            let _ = self.remove_unbegun();
             return Err(error);
         }
         shared.fail_points.pass(FailPoints::ROLL_AFTER_CREATE);
         shared.files.begin(header, file.clone(), bytes.len() as u64);
-        self.file =
-            Some(Tail { number, file, position: bytes.len() as u64, compacted_bytes: 0, unsynced: self.unsynced });
+        let (position, unsynced) = (bytes.len() as u64, self.unsynced);
+        self.file = Some(Tail { number, file, position, compacted_bytes: 0, ragged: false, unsynced });
+        Ok(())
+    }
+
+    /// A file that could not be begun goes before the next one exists: behind that it would look like damage.
+    fn remove_unbegun(&mut self) -> io::Result<()> {
+        let Some(name) = &self.unbegun else { return Ok(()) };
+        match self.shared.storage.remove(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => self.unbegun = None,
+        }
         Ok(())
     }
 
@@ -103,7 +115,8 @@ impl Writer {
             max_timestamp: 0,
         };
         // A mark that cannot be written is only a mark that is missing: the next append goes over it.
-        if tail.file.write_at(&mark.encode(), tail.position).is_ok() {
+        tail.ragged = tail.file.write_at(&mark.encode(), tail.position).is_err();
+        if !tail.ragged {
             tail.position += HEADER_BYTES as u64;
             self.sequence += 1;
             self.written = self.sequence;
@@ -117,7 +130,7 @@ impl Writer {
         }
         let synced = self.sync().and_then(|()| {
             self.write_mark();
-            self.file.as_ref().map_or(Ok(()), |tail| tail.file.sync())
+            self.file.as_ref().map_or(Ok(()), Tail::make_whole)
         });
         match (synced, self.file.take()) {
             (Err(error), _) => self.poison(&error),
@@ -127,5 +140,15 @@ impl Writer {
             }
             (Ok(()), None) => {}
         }
+    }
+}
+
+impl Tail {
+    /// Syncs what is in it, and nothing else: a mark that was half written would look like damage in a sealed file.
+    fn make_whole(&self) -> io::Result<()> {
+        if self.ragged {
+            self.file.truncate(self.position)?;
+        }
+        self.file.sync()
     }
 }

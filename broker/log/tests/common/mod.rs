@@ -117,3 +117,35 @@ impl Random {
         self.next() % n
     }
 }
+
+/// How much a test does: `small` as a rule, `full` when `cargo xtask test --full` asks for it (`SLUICE_TEST_FULL`).
+pub fn budget(small: usize, full: usize) -> usize {
+    if std::env::var_os("SLUICE_TEST_FULL").is_some() { full } else { small }
+}
+
+/// Crashes at the events of the disk's trace from `from` on, about `states` times in all, evenly: nothing unsynced kept,
+/// all of it, and random parts, torn at borders of 16, 512 or 4,096 bytes. Returns the number of states.
+pub fn each_crash(disk: &SimDisk, from: usize, states: usize, mut visit: impl FnMut(usize, &SimDisk)) -> usize {
+    let places = disk.events() + 1 - from;
+    for number in 0..states {
+        // Each event in turn; with fewer states than events every n-th of them.
+        let at = from + if states >= places { number % places } else { number * places / states };
+        let round = number / places.min(states);
+        let seed = number as u64;
+        let mut random = Random((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        random.next();
+        // A little of it random also where there is one round only.
+        let kind = if states >= places { round } else { number % 9 };
+        let crashed = match kind {
+            0 => disk.after_crash(at, || false),
+            1 => disk.after_crash(at, || true),
+            _ => {
+                let odds = 1 + random.below(7);
+                let sector = [16, 512, 512, 4096][random.below(4) as usize];
+                disk.after_crash_torn_at(at, sector, || random.below(8) >= odds)
+            }
+        };
+        visit(at, &crashed);
+    }
+    states
+}

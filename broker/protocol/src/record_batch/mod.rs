@@ -31,7 +31,9 @@ mod transaction;
 mod varint;
 
 pub use builder::{EncodeError, NoHeaders, RecordBatchBuilder, RecordColumns, empty_batch, encode};
-pub use compression::{INFLATED_BYTES_MAX, inflated};
+#[cfg(test)]
+use compression::INFLATED_TOGETHER_BYTES;
+pub use compression::{INFLATED_BYTES_MAX, compressed, inflated};
 pub use read::{
     BatchError, Batches, Compression, HeaderRef, Headers, RecordBatchRef, RecordRef, Records, batches, set_base_offset,
     set_leader_epoch, with_append_time,

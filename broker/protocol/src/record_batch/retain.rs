@@ -2,15 +2,36 @@
 
 use super::builder::put;
 use super::{ATTRIBUTES_AT, BATCH_OVERHEAD_BYTES, BatchError, COUNT_AT, CRC_AT, LENGTH_AT, LOG_OVERHEAD_BYTES};
-use super::{RecordBatchRef, RecordRef, varint};
+use super::{Compression, RecordBatchRef, RecordRef, compressed, inflated, varint};
 
 /// Appends `batch` to `out` with only the records that `keep` wants. Base offset, last offset delta, timestamps and
-/// producer fields stay, so offsets and sequences keep their meaning. Returns the number of records kept; nothing is
-/// written when that is 0. Source: Kafka's `MemoryRecords.filterTo`.
+/// producer fields stay, so offsets and sequences keep their meaning. What was compressed is compressed again with the
+/// same codec, unless all of it stays. Returns the number of records kept; nothing is written when that is 0. Source:
+/// Kafka's `MemoryRecords.filterTo`.
 ///
 /// # Errors
-/// As [`RecordBatchRef::records`]; `out` is then as it was.
+/// As [`inflated`] and [`RecordBatchRef::records`]; `out` is then as it was.
 pub fn retain_records(
+    batch: &RecordBatchRef<'_>,
+    out: &mut Vec<u8>,
+    keep: impl FnMut(&RecordRef<'_>) -> bool,
+) -> Result<i32, BatchError> {
+    let codec = batch.compression()?;
+    if codec == Compression::None {
+        return retain_plain(batch, out, keep);
+    }
+    let plain = inflated(batch.bytes())?;
+    let mut kept = Vec::new();
+    let count = retain_plain(&RecordBatchRef::parse(&plain)?, &mut kept, keep)?;
+    if count == batch.count() {
+        out.extend_from_slice(batch.bytes());
+    } else {
+        out.extend_from_slice(&compressed(&kept, codec)?);
+    }
+    Ok(count)
+}
+
+fn retain_plain(
     batch: &RecordBatchRef<'_>,
     out: &mut Vec<u8>,
     mut keep: impl FnMut(&RecordRef<'_>) -> bool,

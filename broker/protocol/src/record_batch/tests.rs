@@ -275,6 +275,15 @@ fn a_decompression_bomb_ends_at_the_limit() {
     }
 }
 
+#[test]
+fn many_small_batches_that_inflate_to_much_do_not_all_inflate_at_once() {
+    let batch = compressed(&rows(1, 1 << 20), TheirCompression::Zstd);
+    let plain = encoded_by_them(&rows(1, 1 << 20), TheirCompression::None);
+    let inflated = inflated(&batch.repeat(60)).expect("they inflate").into_owned();
+    let count = INFLATED_TOGETHER_BYTES.div_ceil(plain.len());
+    assert_eq!(inflated, plain.repeat(count), "whole batches, and no more than reach the limit");
+}
+
 proptest! {
     #[test]
     fn damaged_compressed_batches_never_panic(codec in 0..4usize, at in any::<prop::sample::Index>(), flip in 1..=255u8) {
@@ -340,6 +349,47 @@ fn retained_records_keep_their_offsets_and_the_batch_its_range() {
     let offsets: Vec<_> = kept.records().expect("plain").map(|record| record.expect("whole").offset).collect();
     assert_eq!((offsets, kept.last_offset()), (vec![100, 104, 108], 109));
     assert_eq!(retain_records(&batch, &mut out, |_| false), Ok(0));
+}
+
+const OUR_CODECS: [Compression; 4] = [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
+
+#[test]
+fn what_we_compress_inflates_to_what_it_was_at_the_same_offsets() {
+    // More than a block of snappy's and of LZ4's.
+    let mut plain = encode(&Rows(&rows(2_000, 100)), 1 << 20).expect("it fits").to_vec();
+    set_base_offset(&mut plain, 41);
+    for codec in OUR_CODECS {
+        let small = super::compressed(&plain, codec).expect("whole batches");
+        let batch = RecordBatchRef::parse(&small).expect("whole");
+        batch.verify_crc().expect("a new CRC");
+        assert_eq!((batch.compression(), batch.last_offset()), (Ok(codec), 2_040));
+        assert!(small.len() < plain.len() / 2, "{codec}");
+        assert_eq!(*inflated(&small).expect("it inflates"), plain, "{codec}");
+    }
+}
+
+#[test]
+fn records_retained_of_a_compressed_batch_are_compressed_with_its_codec() {
+    let plain = encode(&Rows(&rows(10, 10)), 10_000).expect("it fits");
+    for codec in OUR_CODECS {
+        let mut bytes = super::compressed(&plain, codec).expect("whole batches");
+        set_base_offset(&mut bytes, 100);
+        let batch = RecordBatchRef::parse(&bytes).expect("whole");
+        let mut out = Vec::new();
+        assert_eq!(retain_records(&batch, &mut out, |record| record.offset % 4 == 0), Ok(3));
+        let kept = RecordBatchRef::parse(&out).expect("whole");
+        kept.verify_crc().expect("a new CRC");
+        assert_eq!((kept.compression(), kept.last_offset()), (Ok(codec), 109));
+        let inflated = inflated(&out).expect("it inflates");
+        let kept = RecordBatchRef::parse(&inflated).expect("whole");
+        let offsets: Vec<_> = kept.records().expect("plain").map(|record| record.expect("whole").offset).collect();
+        assert_eq!(offsets, [100, 104, 108]);
+        out.clear();
+        assert_eq!(retain_records(&batch, &mut out, |_| true), Ok(10));
+        assert_eq!(out, bytes, "what stays as it was is not compressed again");
+        out.clear();
+        assert_eq!((retain_records(&batch, &mut out, |_| false), out.len()), (Ok(0), 0));
+    }
 }
 
 fn arbitrary_row() -> impl Strategy<Value = Row> {

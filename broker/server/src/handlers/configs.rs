@@ -95,6 +95,8 @@ fn shown(context: &Context, name: &str, value: &str, source: i8, kind: Type) -> 
 /// What tools ask a broker for.
 fn broker_settings(context: &Context) -> Vec<(&'static str, String, Type)> {
     let config = &context.shared.config;
+    let message_bytes_max = config.topic_defaults.get("max.message.bytes").cloned();
+    let message_bytes_max = message_bytes_max.unwrap_or_else(|| sluice_log::MAX_MESSAGE_BYTES_DEFAULT.to_string());
     vec![
         ("advertised.listeners", format!("PLAINTEXT://{}", context.peer.advertised), Type::String),
         ("auto.create.topics.enable", config.auto_create.to_string(), Type::Boolean),
@@ -106,7 +108,7 @@ fn broker_settings(context: &Context) -> Vec<(&'static str, String, Type)> {
         ("log.durability", context.shared.broker.durability().to_string(), Type::String),
         ("log.dirs", config.log_dir.clone(), Type::String),
         ("max.connections", config.limits.connections_max.to_string(), Type::Int),
-        ("message.max.bytes", sluice_log::MAX_MESSAGE_BYTES_DEFAULT.to_string(), Type::Int),
+        ("message.max.bytes", message_bytes_max, Type::Int),
         ("min.insync.replicas", "1".into(), Type::Int),
         ("num.partitions", config.num_partitions.to_string(), Type::Int),
         ("offsets.topic.replication.factor", "1".into(), Type::Int),

@@ -80,6 +80,10 @@ async fn wait(context: &Context, request: &FetchRequest, topics: &[WantedTopic])
 }
 
 fn enough(context: &Context, request: &FetchRequest, topics: &[WantedTopic], min_bytes: usize) -> bool {
+    if topics.is_empty() {
+        // So Java's consumer asks when it closes, to end its session, and waits for the answer (Kafka: ReplicaManager.fetchMessages).
+        return true;
+    }
     let mut bytes = 0;
     let committed = request.isolation_level == READ_COMMITTED;
     for topic in topics {

@@ -15,7 +15,7 @@ use kafka_protocol::messages::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteRecordsRequest,
     DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse, TopicName,
 };
-use sluice_client::{AdminError, Broker, NewTopic, TopicConfig};
+use sluice_client::{AdminError, Broker, NewTopic};
 use sluice_log::{TopicId, TopicInfo};
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -110,7 +110,7 @@ fn plan(context: &Context, topic: CreatableTopic) -> Result<NewTopic, WireError>
         let asked = topic.replication_factor;
         tracing::info!(topic = name, asked, "the embedded log does not replicate; the topic has one replica");
     }
-    let mut config = TopicConfig::new();
+    let mut config = context.shared.config.topic_defaults.clone();
     for setting in topic.configs {
         let missing = || WireError::new(ResponseError::InvalidConfig, format!("{} has no value", setting.name));
         config.insert(setting.name.to_string(), setting.value.as_ref().ok_or_else(missing)?.to_string());
@@ -149,7 +149,8 @@ fn planned_partitions(context: &Context, topic: &CreatableTopic) -> Result<i32, 
 pub(crate) async fn create_automatically(context: &Context, name: &str) -> Result<TopicInfo, WireError> {
     sluice_log::check_topic_name(name).map_err(|why| WireError::new(ResponseError::InvalidTopicException, why))?;
     let partitions = context.shared.config.num_partitions;
-    let new = NewTopic { name: name.into(), partitions, config: TopicConfig::new() };
+    let config = context.shared.config.topic_defaults.clone();
+    let new = NewTopic { name: name.into(), partitions, config };
     match really_create(context, new).await {
         // Another client was quicker.
         Err(error) if error.code == ResponseError::TopicAlreadyExists.code() => {

@@ -25,6 +25,11 @@ var codecs = map[string]kgo.CompressionCodec{
 	"zstd":   kgo.ZstdCompression(),
 }
 
+var balancers = map[string]kgo.GroupBalancer{
+	"range":              kgo.RangeBalancer(),
+	"cooperative-sticky": kgo.CooperativeStickyBalancer(),
+}
+
 type client struct {
 	broker  kgo.Opt
 	admin   *kadm.Client
@@ -49,6 +54,7 @@ func (c *client) answer(command protocol.Command) (protocol.Fields, error) {
 		return protocol.Fields{
 			"version": protocol.Version("github.com/twmb/franz-go"), "codecs": []string{"none", "gzip", "snappy", "lz4", "zstd"},
 			"idempotent": true, "transactions": true, "cannot": []string{},
+			"strategies": []string{"range", "cooperative-sticky"}, "static_members": true,
 		}, nil
 	case "create_topic":
 		_, err := c.admin.CreateTopic(ctx, command.Partitions, 1, nil, command.Topic)
@@ -62,6 +68,10 @@ func (c *client) answer(command protocol.Command) (protocol.Fields, error) {
 		return nil, c.produce(ctx, command)
 	case "transaction":
 		return nil, c.transaction(ctx, command)
+	case "fence":
+		return c.fence(ctx, command)
+	case "transform":
+		return c.transform(ctx, command)
 	case "consume":
 		return c.consume(ctx, command)
 	case "offset_for_time":
@@ -105,34 +115,18 @@ func (c *client) produce(ctx context.Context, command protocol.Command) error {
 		return err
 	}
 	defer producer.Close()
-	return producer.ProduceSync(ctx, recordsOf(command)...).FirstErr()
+	return producer.ProduceSync(ctx, recordsOf(command.Part())...).FirstErr()
 }
 
-func (c *client) transaction(ctx context.Context, command protocol.Command) error {
-	manual := kgo.RecordPartitioner(kgo.ManualPartitioner())
-	producer, err := kgo.NewClient(c.broker, manual, kgo.TransactionalID(command.TransactionalID))
-	if err != nil {
-		return err
-	}
-	defer producer.Close()
-	if err := producer.BeginTransaction(); err != nil {
-		return err
-	}
-	if err := producer.ProduceSync(ctx, recordsOf(command)...).FirstErr(); err != nil {
-		return err
-	}
-	return producer.EndTransaction(ctx, kgo.TransactionEndTry(command.Commit))
-}
-
-func recordsOf(command protocol.Command) []*kgo.Record {
+func recordsOf(part protocol.Part) []*kgo.Record {
 	var records []*kgo.Record
-	for _, record := range command.Records {
+	for _, record := range part.Records {
 		var headers []kgo.RecordHeader
 		for _, header := range record.Headers {
 			headers = append(headers, kgo.RecordHeader{Key: *header[0], Value: protocol.Bytes(header[1])})
 		}
 		records = append(records, &kgo.Record{
-			Topic: command.Topic, Partition: command.Partition, Timestamp: time.UnixMilli(record.Timestamp),
+			Topic: part.Topic, Partition: part.Partition, Timestamp: time.UnixMilli(record.Timestamp),
 			Key: protocol.Bytes(record.Key), Value: protocol.Bytes(record.Value), Headers: headers,
 		})
 	}
@@ -142,7 +136,11 @@ func recordsOf(command protocol.Command) []*kgo.Record {
 func (c *client) consume(ctx context.Context, command protocol.Command) (protocol.Fields, error) {
 	from := map[int32]kgo.Offset{command.Partition: kgo.NewOffset().At(command.Offset)}
 	places := kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{command.Topic: from})
-	consumer, err := kgo.NewClient(c.broker, places, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	isolation := kgo.ReadUncommitted()
+	if command.Isolation == "read_committed" {
+		isolation = kgo.ReadCommitted()
+	}
+	consumer, err := kgo.NewClient(c.broker, places, kgo.FetchIsolationLevel(isolation))
 	if err != nil {
 		return nil, err
 	}
@@ -197,11 +195,17 @@ func (c *client) join(command protocol.Command) error {
 			m.changed(partitions[command.Topic], has)
 		}
 	}
-	consumer, err := kgo.NewClient(c.broker,
+	options := []kgo.Opt{
+		c.broker, kgo.Balancers(balancers[command.Strategy]),
 		kgo.ConsumerGroup(command.Group), kgo.ConsumeTopics(command.Topic), kgo.DisableAutoCommit(),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.SessionTimeout(10*time.Second),
-		kgo.HeartbeatInterval(200*time.Millisecond), kgo.BlockRebalanceOnPoll(),
-		kgo.OnPartitionsAssigned(changed(true)), kgo.OnPartitionsRevoked(changed(false)), kgo.OnPartitionsLost(changed(false)))
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.SessionTimeout(10 * time.Second),
+		kgo.HeartbeatInterval(200 * time.Millisecond), kgo.BlockRebalanceOnPoll(),
+		kgo.OnPartitionsAssigned(changed(true)), kgo.OnPartitionsRevoked(changed(false)), kgo.OnPartitionsLost(changed(false)),
+	}
+	if command.Instance != "" {
+		options = append(options, kgo.InstanceID(command.Instance))
+	}
+	consumer, err := kgo.NewClient(options...)
 	if err != nil {
 		return err
 	}
@@ -211,7 +215,7 @@ func (c *client) join(command protocol.Command) error {
 	return nil
 }
 
-// changed is called with what came or went: franz-go's groups are cooperative.
+// changed is called with what came or went.
 func (m *member) changed(partitions []int32, has bool) {
 	m.lock.Lock()
 	defer m.lock.Unlock()

@@ -28,7 +28,28 @@ type Command struct {
 	Timestamp       int64    `json:"timestamp"`
 	Member          string   `json:"member"`
 	Group           string   `json:"group"`
+	Strategy        string   `json:"strategy"`
+	Instance        string   `json:"instance"`
+	Isolation       string   `json:"isolation"`
 	Records         []Record `json:"records"`
+	Writes          []Part   `json:"writes"`
+	First           Part     `json:"first"`
+	Second          Part     `json:"second"`
+	Input           string   `json:"input"`
+	Output          string   `json:"output"`
+	Abort           int      `json:"abort"`
+}
+
+// Part is what a transaction writes into one partition.
+type Part struct {
+	Topic     string   `json:"topic"`
+	Partition int32    `json:"partition"`
+	Records   []Record `json:"records"`
+}
+
+// Part is what the command writes.
+func (c Command) Part() Part {
+	return Part{Topic: c.Topic, Partition: c.Partition, Records: c.Records}
 }
 
 // Record is one record; bytes are hexadecimal digits, nil is null.

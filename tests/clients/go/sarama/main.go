@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -22,6 +23,11 @@ var codecs = map[string]sarama.CompressionCodec{
 	"snappy": sarama.CompressionSnappy,
 	"lz4":    sarama.CompressionLZ4,
 	"zstd":   sarama.CompressionZSTD,
+}
+
+var strategies = map[string]func() sarama.BalanceStrategy{
+	"range":              sarama.NewBalanceStrategyRange,
+	"cooperative-sticky": sarama.NewBalanceStrategyCooperativeSticky,
 }
 
 type client struct {
@@ -53,6 +59,7 @@ func (c *client) answer(command protocol.Command) (protocol.Fields, error) {
 		return protocol.Fields{
 			"version": protocol.Version("github.com/IBM/sarama"), "codecs": []string{"none", "gzip", "snappy", "lz4", "zstd"},
 			"idempotent": true, "transactions": true, "cannot": []string{},
+			"strategies": []string{"range", "cooperative-sticky"}, "static_members": true,
 		}, nil
 	case "create_topic":
 		detail := &sarama.TopicDetail{NumPartitions: command.Partitions, ReplicationFactor: 1}
@@ -70,6 +77,10 @@ func (c *client) answer(command protocol.Command) (protocol.Fields, error) {
 		return nil, c.produce(command)
 	case "transaction":
 		return nil, c.transaction(command)
+	case "fence":
+		return c.fence(command)
+	case "transform":
+		return c.transform(command)
 	case "consume":
 		return c.consume(command)
 	case "offset_for_time":
@@ -116,35 +127,14 @@ func (c *client) produce(command protocol.Command) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(producer.SendMessages(messagesOf(command)), producer.Close())
+	return errors.Join(producer.SendMessages(messagesOf(command.Part())), producer.Close())
 }
 
-func (c *client) transaction(command protocol.Command) error {
-	config := producing()
-	idempotent(config)
-	config.Producer.Transaction.ID = command.TransactionalID
-	producer, err := sarama.NewSyncProducer(c.brokers, config)
-	if err != nil {
-		return err
-	}
-	defer producer.Close()
-	if err := producer.BeginTxn(); err != nil {
-		return err
-	}
-	if err := producer.SendMessages(messagesOf(command)); err != nil {
-		return err
-	}
-	if command.Commit {
-		return producer.CommitTxn()
-	}
-	return producer.AbortTxn()
-}
-
-func messagesOf(command protocol.Command) []*sarama.ProducerMessage {
+func messagesOf(part protocol.Part) []*sarama.ProducerMessage {
 	var messages []*sarama.ProducerMessage
-	for _, record := range command.Records {
+	for _, record := range part.Records {
 		message := &sarama.ProducerMessage{
-			Topic: command.Topic, Partition: command.Partition, Timestamp: time.UnixMilli(record.Timestamp),
+			Topic: part.Topic, Partition: part.Partition, Timestamp: time.UnixMilli(record.Timestamp),
 		}
 		if record.Key != nil {
 			message.Key = sarama.ByteEncoder(protocol.Bytes(record.Key))
@@ -163,7 +153,9 @@ func messagesOf(command protocol.Command) []*sarama.ProducerMessage {
 
 func (c *client) consume(command protocol.Command) (protocol.Fields, error) {
 	config := settings()
-	config.Consumer.IsolationLevel = sarama.ReadCommitted
+	if command.Isolation == "read_committed" {
+		config.Consumer.IsolationLevel = sarama.ReadCommitted
+	}
 	consumer, err := sarama.NewConsumer(c.brokers, config)
 	if err != nil {
 		return nil, err
@@ -222,12 +214,17 @@ type member struct {
 	group sarama.ConsumerGroup
 	stop  context.CancelFunc
 	done  chan struct{}
+	lock  sync.Mutex
+	// What it reads now: a cooperative session goes on across rebalances, and only its claims come and go.
+	claims map[int32]bool
 }
 
 func (c *client) join(command protocol.Command) error {
 	config := settings()
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	config.Consumer.Offsets.AutoCommit.Enable = false
+	config.Consumer.Group.InstanceId = command.Instance
+	config.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{strategies[command.Strategy]()}
 	config.Consumer.Group.Session.Timeout = 10 * time.Second
 	config.Consumer.Group.Heartbeat.Interval = 200 * time.Millisecond
 	group, err := sarama.NewConsumerGroup(c.brokers, command.Group, config)
@@ -236,6 +233,7 @@ func (c *client) join(command protocol.Command) error {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	m := &member{name: command.Member, topic: command.Topic, group: group, stop: stop, done: make(chan struct{})}
+	m.claims = map[int32]bool{}
 	c.members[m.name] = m
 	go m.run(ctx)
 	return nil
@@ -258,10 +256,20 @@ func (m *member) leave() error {
 	return m.group.Close()
 }
 
-// Setup is called with the partitions of a new generation.
-func (m *member) Setup(session sarama.ConsumerGroupSession) error {
-	protocol.Assigned(m.name, session.Claims()[m.topic])
-	return nil
+// Setup has nothing to do: each claim tells of itself.
+func (m *member) Setup(sarama.ConsumerGroupSession) error { return nil }
+
+func (m *member) changed(partition int32, has bool) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.claims[partition] = has
+	var all []int32
+	for partition, has := range m.claims {
+		if has {
+			all = append(all, partition)
+		}
+	}
+	protocol.Assigned(m.name, all)
 }
 
 // Cleanup has nothing to do: everything told is committed.
@@ -269,6 +277,8 @@ func (m *member) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 
 // ConsumeClaim reads one partition.
 func (m *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	m.changed(claim.Partition(), true)
+	defer m.changed(claim.Partition(), false)
 	for {
 		select {
 		case message, open := <-claim.Messages():
