@@ -12,8 +12,9 @@
 //! does not match, nothing is compared. A file that is missing stays in it: whoever accepts the loss removes the list.
 
 use crate::TopicId;
+use crate::block::{HEADER_BYTES, PAYLOAD_BYTES_TARGET};
 use crate::files::FileInfo;
-use crate::index::PartitionState;
+use crate::index::{Chunk, PartitionState, Run};
 use crate::recovery::{DamagedBlock, LostOffsets, MissingBytes};
 use crate::sidecar::{Sidecar, sidecar_name};
 use crate::storage::Storage;
@@ -83,6 +84,7 @@ pub(crate) fn read(storage: &Arc<dyn Storage>) -> Listing {
 #[derive(Debug)]
 pub(crate) struct LostFile {
     pub missing: MissingBytes,
+    kind: FileKind,
     /// What it held, when its index is still there.
     pub index: Option<Sidecar>,
 }
@@ -90,20 +92,52 @@ pub(crate) struct LostFile {
 impl LostFile {
     pub(crate) fn new(storage: &Arc<dyn Storage>, number: u64, kind: FileKind, size: u64, found: u64) -> Self {
         let name = file_name(number, kind);
-        tracing::error!(file = name, size_bytes = size, found_bytes = found, "a log file is missing or cut short");
+        tracing::error!(
+            file = name,
+            size_bytes = size,
+            found_bytes = found,
+            "a log file is missing, cut short or cannot be read"
+        );
         let index = || {
             let file = storage.open(&sidecar_name(number)).ok()?;
             let mut bytes = vec![0; usize::try_from(file.size().ok()?).ok()?];
             let read = file.read_at(&mut bytes, 0).ok()?;
             Sidecar::decode(&bytes[..read]).filter(|index| index.header.file == number)
         };
-        Self { missing: MissingBytes { file: number, size_bytes: size, found_bytes: found }, index: index() }
+        Self { kind, missing: MissingBytes { file: number, size_bytes: size, found_bytes: found }, index: index() }
     }
 
     /// The end of what it held of a partition, as far as that is known.
     fn end_of(&self, key: (TopicId, i32)) -> i64 {
         let chunks = self.index.iter().flat_map(|index| &index.chunks);
         chunks.filter(|one| (one.topic, one.partition) == key).map(|one| one.chunk.end_offset).max().unwrap_or(0)
+    }
+}
+
+impl LostFile {
+    /// What a cleaned file held behind where it was cut: its covers, which come first, still stand for these offsets.
+    fn cut_off(&self, key: (TopicId, i32), state: &PartitionState) -> Vec<(i64, i64)> {
+        let MissingBytes { file, found_bytes, .. } = self.missing;
+        if self.kind != FileKind::Cleaned {
+            return Vec::new();
+        }
+        let end = |run: &Run| u64::from(run.position) + u64::from(run.size_bytes);
+        let held = state.chunks.iter().filter(|chunk| chunk.file == file);
+        if let Some(index) = &self.index {
+            let ours = index.chunks.iter().filter(|one| (one.topic, one.partition) == key);
+            let first_lost = |chunk: &Chunk| {
+                let run = chunk.runs.iter().find(|run| end(run) > found_bytes)?;
+                Some((run.base_offset, chunk.end_offset))
+            };
+            let covered =
+                |cut: &(i64, i64)| held.clone().any(|chunk| (chunk.base_offset..chunk.end_offset).contains(&cut.0));
+            return ours.filter_map(|one| first_lost(&one.chunk)).filter(covered).collect();
+        }
+        // Only the last stretch of the file can be cut; which that is, nothing says.
+        let near_the_cut = |run: &&Run| end(run) + (PAYLOAD_BYTES_TARGET + 2 * HEADER_BYTES) as u64 >= found_bytes;
+        let last =
+            |chunk: &Chunk| chunk.runs.last().filter(near_the_cut).map(|run| (run.base_offset, chunk.end_offset));
+        held.filter_map(last).filter(|_| found_bytes > 0).collect()
     }
 }
 
@@ -122,11 +156,16 @@ pub(crate) fn fence_gaps(lost: &[LostFile], key: (TopicId, i32), state: &mut Par
         gaps.push((next, end));
         state.high_watermark = state.high_watermark.max(end);
     }
+    gaps.extend(lost.iter().flat_map(|file| file.cut_off(key, state)));
     let mut fenced = Vec::new();
     for (base_offset, end_offset) in gaps {
         let holder = lost.iter().find(|file| file.end_of(key) > base_offset).or(lost.first());
         let Some(missing) = holder.map(|file| file.missing) else { continue };
-        state.add_damage(base_offset, end_offset, format!("log file {} is missing or cut short", missing.file));
+        state.add_damage(
+            base_offset,
+            end_offset,
+            format!("log file {} is missing, cut short or cannot be read", missing.file),
+        );
         let offsets = Some(LostOffsets { topic: key.0, partition: key.1, base_offset, end_offset });
         let (position, size_bytes) = (missing.found_bytes, missing.size_bytes - missing.found_bytes);
         fenced.push(DamagedBlock { file: missing.file, position, size_bytes, offsets });

@@ -158,8 +158,11 @@ impl Assembly {
             file.sync().and_then(|()| storage.sync_dir()).map_err(failed("sync"))?;
         }
         let mut info = scan_info(number, kind, &scan);
-        if scan.size_bytes < listed_bytes {
-            self.lost.push(LostFile::new(storage, number, kind, listed_bytes, scan.size_bytes));
+        // Whose a block was that cannot be read, its file's index may still say.
+        let nameless = listed_bytes > 0 && scan.damaged.iter().any(|damaged| damaged.offsets.is_none());
+        if scan.size_bytes < listed_bytes || nameless {
+            let found_bytes = scan.size_bytes.min(listed_bytes);
+            self.lost.push(LostFile::new(storage, number, kind, listed_bytes, found_bytes));
             // As it was, so that it is missed again at the next start.
             (info.size_bytes, info.damaged) = (listed_bytes, true);
             files.add(number, info);
@@ -357,6 +360,13 @@ impl PartitionState {
         self.chunks.retain(|chunk| chunk.base_offset < range.start || chunk.end_offset > range.end);
         let at = self.chunks.partition_point(|chunk| chunk.base_offset < range.start);
         self.chunks.insert(at, chunk);
+        // Nothing damaged is moved: what an older file lacks of this range was moved before.
+        let rest = |d: Damage| {
+            let before = Damage { end_offset: d.end_offset.min(range.start), ..d.clone() };
+            let behind = Damage { base_offset: d.base_offset.max(range.end), ..d };
+            [before, behind].into_iter().filter(|d| d.base_offset < d.end_offset)
+        };
+        self.damage = std::mem::take(&mut self.damage).into_iter().flat_map(rest).collect();
         if compacted {
             self.cleaned_to = self.cleaned_to.max(range.end);
         }

@@ -13,7 +13,7 @@ const PLACES: [(u8, i32); 4] = [(1, 0), (1, 1), (2, 0), (3, 0)];
 const APPENDS: usize = 24;
 
 fn parts(number: usize) -> Vec<LogPart> {
-    let there = PLACES.iter().enumerate().filter(|(at, _)| number % (at + 1) == 0);
+    let there = PLACES.iter().enumerate().filter(|(at, _)| number.is_multiple_of(at + 1));
     let record = |place: (u8, i32)| {
         let value = format!("{number} {place:?} {}", "x".repeat(number % 5 * 60));
         LogPart {

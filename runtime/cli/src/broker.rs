@@ -158,3 +158,15 @@ pub async fn bind_by_default(
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fail_point_of_the_log_can_be_armed() {
+        for point in FailPoints::ALL {
+            assert!(fail_point::NAMES.contains(&point), "{point} is unknown to SLUICE_FAIL_POINT");
+        }
+    }
+}

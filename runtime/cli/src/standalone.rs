@@ -134,15 +134,3 @@ async fn watch_folders(config: &HubConfig, host: &Arc<PluginHost>, plugins: &Arc
     }
     watchers
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_fail_point_of_the_log_can_be_armed() {
-        for point in FailPoints::ALL {
-            assert!(fail_point::NAMES.contains(&point), "{point} is unknown to SLUICE_FAIL_POINT");
-        }
-    }
-}

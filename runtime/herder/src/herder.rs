@@ -404,9 +404,9 @@ impl Herder {
         status
     }
 
-    /// A task that runs and cannot get on says why.
+    /// A task that runs, or is about to, and cannot get on says why.
     fn waiting_for_log(&self, mut task: StateInfo) -> StateInfo {
-        if task.state == State::Running
+        if matches!(task.state, State::Running | State::Unassigned)
             && task.trace.is_none()
             && let Some(problem) = self.log_problem()
         {

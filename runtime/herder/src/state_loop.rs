@@ -104,6 +104,8 @@ impl StateLoop {
                 task_configs: stored.task_configs,
                 problems: stored.problems,
                 work: Work { settle: true, ask: stored.target_state == TargetState::Started, ..Work::default() },
+                // There it is, and nobody works on it yet: a status, not none.
+                status: Some(Status { worker_id: self.config.worker_id.clone(), ..Status::default() }),
                 ..ConnectorState::default()
             };
             self.connectors.insert(name.clone(), state);

@@ -4,6 +4,8 @@
 //! output; `README.md` has the table of commands. This crate obtains what a program needs ([`obtain`]), starts it ([`Client`]),
 //! starts the broker ([`Broker`]), and asks the broker itself what lies in a partition ([`wire`]).
 //!
+//! Beside them run Kafka's console tools in one JVM ([`tools`]), kcat ([`kcat`]) and an application on Kafka Streams ([`streams`]).
+//!
 //! It is no Kafka client: everything that it knows of the protocol are the two requests in [`wire`].
 
 pub mod broker;

@@ -165,7 +165,7 @@ pub fn offsets_and_deleted_records(tools: &mut Client, folder: &Path) -> Result<
     shows(tools, "LogDirsCommand", "--describe --topic-list ends", &["\"partition\":\"ends-0\"", "\"error\":null"])
 }
 
-/// `writer` has a transaction committed, one aborted and one open; the tools see them, and abort none.
+/// `writer` has one transaction committed and one aborted; the tools see both.
 pub fn transactions_are_described(tools: &mut Client, writer: &mut Client) -> Result<()> {
     prints(tools, "TopicCommand", "--create --topic traced --partitions 1")?;
     let record = json!({"key": null, "value": "00", "headers": [], "timestamp": crate::records::first_timestamp()});
