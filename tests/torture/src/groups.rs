@@ -39,7 +39,7 @@ const STATIC: Member = Member { instance: Some("returning"), restless: true };
 
 pub const GROUPS: [Group; 3] = [
     Group { name: "eager", topics: &PLAIN, strategy: "range", members: &[STAYS, STATIC] },
-    Group { name: "cooperative", topics: &PLAIN, strategy: "cooperative-sticky", members: &[STAYS, RESTLESS] },
+    Group { name: "restless", topics: &PLAIN, strategy: "roundrobin", members: &[STAYS, RESTLESS] },
     Group { name: "committed", topics: &TRANSFERS, strategy: "roundrobin", members: &[STAYS, RESTLESS] },
 ];
 
