@@ -167,7 +167,8 @@ pub fn consume(load: &Load, group: Group, index: usize) -> Result<()> {
         let stay = Duration::from_millis(STAY_MS.0 + random.below(STAY_MS.1 - STAY_MS.0));
         let (begin, mut committed) = (Instant::now(), Instant::now());
         // In the end it stays until all is read.
-        while !load.groups_are_over() && !(member.restless && begin.elapsed() > stay && !load.is_over()) {
+        let goes = || member.restless && begin.elapsed() > stay && !load.is_over();
+        while !load.groups_are_over() && !goes() {
             if let Some(Ok(message)) = consumer.poll(Duration::from_millis(10))
                 && let Some(place) = place_of(message.topic(), message.partition())
             {
