@@ -22,7 +22,7 @@ const TRANSACTORS: [(u32, &str); 2] = [(100, "transfers-a"), (101, "transfers-b"
 /// Between two deaths, and after the last: every group goes on within this time.
 const MOVE_LIMIT: Duration = Duration::from_secs(60);
 /// After so many deaths it is awaited that every group goes on.
-const AWAIT_EVERY: u64 = 25;
+const AWAIT_EVERY: u64 = 100;
 /// How long a process lives, in ms: one in five ends at its start.
 const LIFE_MS: (u64, u64) = (40, 400);
 const SHORT_LIFE_MS: u64 = 60;
