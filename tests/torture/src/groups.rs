@@ -39,7 +39,7 @@ const STATIC: Member = Member { instance: Some("returning"), restless: true };
 
 pub const GROUPS: [Group; 3] = [
     Group { name: "eager", topics: &PLAIN, strategy: "range", members: &[STAYS, STATIC] },
-    Group { name: "restless", topics: &PLAIN, strategy: "roundrobin", members: &[STAYS, RESTLESS] },
+    Group { name: "cooperative", topics: &PLAIN, strategy: "cooperative-sticky", members: &[STAYS, RESTLESS] },
     Group { name: "committed", topics: &TRANSFERS, strategy: "roundrobin", members: &[STAYS, RESTLESS] },
 ];
 
@@ -55,6 +55,8 @@ struct Standing {
     positions: BTreeMap<Place, Position>,
     /// To be committed: the offset behind the last record of each partition.
     pending: BTreeMap<Place, i64>,
+    /// When it was given its first partitions.
+    since: Option<Instant>,
 }
 
 struct Position {
@@ -77,6 +79,7 @@ impl ConsumerContext for MemberContext {
         match rebalance {
             Rebalance::Assign(list) => {
                 count(&self.account.counted.assignments);
+                standing.since.get_or_insert_with(Instant::now);
                 for place in places_in(list) {
                     let floor = self.account.committed_at_least(self.group.name, place);
                     standing.positions.insert(place, Position { floor, last: None });
@@ -128,6 +131,10 @@ impl MemberContext {
         }
     }
 
+    fn since(&self) -> Option<Instant> {
+        self.standing.lock().expect("no holder panics").since
+    }
+
     /// Waits for the answer, so that a repeated commit cannot overtake its successor. (This client has no callback for others.)
     fn commit(&self, consumer: &BaseConsumer<Self>) {
         let pending = std::mem::take(&mut self.standing.lock().expect("no holder panics").pending);
@@ -167,10 +174,11 @@ pub fn consume(load: &Load, group: Group, index: usize) -> Result<()> {
         let topics: Vec<&str> = group.topics.iter().map(|(name, _)| *name).collect();
         consumer.subscribe(&topics)?;
         let stay = Duration::from_millis(STAY_MS.0 + random.below(STAY_MS.1 - STAY_MS.0));
-        let (begin, mut committed) = (Instant::now(), Instant::now());
-        // In the end it stays until all is read.
-        let goes = || member.restless && begin.elapsed() > stay && !load.is_over();
-        while !load.groups_are_over() && !goes() {
+        let mut committed = Instant::now();
+        // From its first partitions on: members that come and go while an empty group waits for more would keep it waiting, as
+        // Kafka does. In the end it stays until all is read.
+        let has_stayed = || consumer.context().since().is_some_and(|since| since.elapsed() > stay);
+        while !load.groups_are_over() && !(member.restless && has_stayed() && !load.is_over()) {
             if let Some(Ok(message)) = consumer.poll(Duration::from_millis(10))
                 && let Some(place) = place_of(message.topic(), message.partition())
             {
