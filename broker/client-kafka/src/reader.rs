@@ -27,6 +27,9 @@ const MESSAGES_AT_ONCE: usize = 1000;
 const SLICE: Duration = Duration::from_millis(100);
 /// Between two looks for a marker that hides behind the last message.
 const SLICE_BEHIND: Duration = Duration::from_millis(5);
+/// Apache Kafka writes a transaction's markers after it has acknowledged the commit. Whoever asks for an offset behind them meanwhile is not
+/// told that it does not exist before this time is over.
+const MARKERS_WRITTEN_WITHIN: Duration = Duration::from_secs(2);
 /// A run of records is cut into batches of about this size.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -104,7 +107,16 @@ impl Reader {
     /// Begins anew at the offsets asked for, where they can be read.
     fn assign(&mut self, wanted: &[FetchPartition]) {
         let partitions: Vec<TopicPartition> = wanted.iter().map(|wanted| wanted.partition.clone()).collect();
-        let known = watermarks(&self.clients.offsets, &partitions, self.timeout);
+        let mut known = watermarks(&self.clients.offsets, &partitions, self.timeout);
+        let deadline = Instant::now() + MARKERS_WRITTEN_WITHIN.min(self.timeout);
+        let is_ahead = |(wanted, known): (&FetchPartition, &Result<(i64, i64), FetchError>)| {
+            known.as_ref().is_ok_and(|(_, end)| wanted.offset > *end)
+        };
+        // What was acknowledged a moment ago is above the last stable offset until its markers are written.
+        while wanted.iter().zip(&known).any(is_ahead) && Instant::now() < deadline {
+            std::thread::sleep(SLICE_BEHIND);
+            known = watermarks(&self.clients.offsets, &partitions, self.timeout);
+        }
         let mut assignment = PartitionList::new();
         self.slots.clear();
         for (wanted, known) in wanted.iter().zip(known) {

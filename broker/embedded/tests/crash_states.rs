@@ -263,7 +263,9 @@ impl Run {
 /// The state after each step; the disk's trace has a note for each.
 async fn history(disk: &SimDisk, seed: u64, steps: u64) -> Vec<State> {
     let broker = open(disk);
-    let topic = NewTopic { name: "orders".into(), partitions: 2, config: BTreeMap::new() };
+    // Its records are from 1970: nobody is to delete them for their age.
+    let config = BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]);
+    let topic = NewTopic { name: "orders".into(), partitions: 2, config };
     broker.admin().create_topic(topic).await.expect("it is new");
     let mut clients = Vec::new();
     for id in TRANSACTIONAL_IDS {

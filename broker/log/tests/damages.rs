@@ -274,7 +274,7 @@ fn one_damage(directory: &Directory, seed: u64) -> (Damage, bool) {
     let name = harm(&harmed, &damage, &mut random);
     let before = harmed.files();
     let case = format!("seed {seed}: {damage:?} of {name}");
-    let unchanged = directory.disk.files().get(&name).is_some()
+    let unchanged = directory.disk.files().contains_key(&name)
         && before.contains_key(&name)
         && harmed.content(&name) == directory.disk.content(&name);
     let (log, report) = match open_with(&harmed, options(), TestClock::default()) {

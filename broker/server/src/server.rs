@@ -113,7 +113,6 @@ impl Server {
     }
 
     /// What renders this server's part of `/metrics`, for as long as it is asked.
-    #[must_use]
     pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static + use<> {
         let shared = self.shared.clone();
         move || server_metrics(&shared.metrics, &shared.request_memory, &shared.response_memory)

@@ -110,8 +110,7 @@ impl KafkaLog {
 
 fn is_of_clients(key: &str) -> bool {
     let is_known = |known: &&str| key == *known || (known.ends_with('.') && key.starts_with(*known));
-    key == BOOTSTRAP_SERVERS
-        || (CLIENT_KEYS.iter().any(|known| is_known(&known)) && !key.starts_with("admin.listeners"))
+    key == BOOTSTRAP_SERVERS || (CLIENT_KEYS.iter().any(is_known) && !key.starts_with("admin.listeners"))
 }
 
 impl Storage {

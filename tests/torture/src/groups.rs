@@ -178,8 +178,8 @@ pub fn consume(load: &Load, group: Group, index: usize) -> Result<()> {
         // From its first partitions on: members that come and go while an empty group waits for more would keep it waiting, as
         // Kafka does. In the end it stays until all is read.
         let has_stayed = || consumer.context().since().is_some_and(|since| since.elapsed() > stay);
-        let leaves = || member.restless && has_stayed() && !load.is_over();
-        while !(load.groups_are_over() || leaves()) {
+        let goes = || member.restless && has_stayed() && !load.is_over();
+        while !load.groups_are_over() && !goes() {
             if let Some(Ok(message)) = consumer.poll(Duration::from_millis(10))
                 && let Some(place) = place_of(message.topic(), message.partition())
             {

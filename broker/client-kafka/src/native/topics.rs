@@ -221,12 +221,15 @@ unsafe fn topic_results(topics: *mut *const rd::rd_kafka_topic_result_t, count: 
     Ok(())
 }
 
+/// A partition, and the offset that it begins with now.
+pub(crate) type LogStart = (i32, Result<i64, Failure>);
+
 /// Removes what lies before each entry's offset (-1: before the end). For each partition, what it begins with now.
 pub(crate) fn delete_records<C: ClientContext>(
     client: &Client<C>,
     before: &PartitionList,
     timeout: Duration,
-) -> Result<Vec<(i32, Result<i64, Failure>)>, Failure> {
+) -> Result<Vec<LogStart>, Failure> {
     // SAFETY: the list is copied; what is read belongs to the event.
     unsafe {
         let doomed = rd::rd_kafka_DeleteRecords_new(before.0);

@@ -99,7 +99,7 @@ pub fn verify(storage: &Arc<dyn Storage>) -> Result<VerifyReport, OpenError> {
         report.topics = log.topics().len();
         spans.check(log, &names, &mut report);
     }
-    report.problems.sort_by(|a, b| b.severity.cmp(&a.severity));
+    report.problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     Ok(report)
 }
 

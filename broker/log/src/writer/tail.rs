@@ -67,9 +67,8 @@ impl Writer {
         let bytes = header.encode();
         let name = file_name(number, FileKind::Log);
         let file = shared.storage.create(&name)?;
-        // What says that appends may be lost must not be lost with them.
-        let synced = || if self.unsynced == Unsynced::Nothing { Ok(()) } else { file.sync() };
-        let begun = file.write_at(&bytes, 0).and_then(|()| synced()).and_then(|()| shared.storage.sync_dir());
+        // Synced before anything follows: a header that cannot be read later is damage then, not what a crash left.
+        let begun = file.write_at(&bytes, 0).and_then(|()| file.sync()).and_then(|()| shared.storage.sync_dir());
         if let Err(error) = begun {
             // Without its name on disk nothing may be acknowledged out of it.
             self.unbegun = Some(name);

@@ -24,7 +24,7 @@ impl Running {
         broker.start()?;
         broker.until_listening()?;
         let idle_bytes = broker.usage()?.peak_rss_bytes;
-        Ok(Running { broker, idle_bytes, scratch: scratch })
+        Ok(Running { broker, idle_bytes, scratch })
     }
 
     /// The most that the process held since its start, over what it held then.
