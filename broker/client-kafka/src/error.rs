@@ -37,6 +37,21 @@ pub(crate) fn is_unknown(code: Code) -> bool {
     matches!(code, Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId)
 }
 
+/// What was asked for can never be done.
+pub(crate) fn is_invalid(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidTopic
+            | Code::InvalidPartitions
+            | Code::InvalidConfig
+            | Code::InvalidReplicationFactor
+            | Code::InvalidReplicaAssignment
+            | Code::InvalidRequest
+            | Code::InvalidArgument
+            | Code::PolicyViolation
+    )
+}
+
 pub(crate) fn is_fenced(code: Code) -> bool {
     matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
 }
@@ -47,14 +62,7 @@ pub(crate) fn admin_error(failure: Failure, topic: &str) -> AdminError {
     match code {
         Code::TopicAlreadyExists => AdminError::TopicExists { topic },
         code if is_unknown(code) => AdminError::UnknownTopic { topic },
-        Code::InvalidTopic
-        | Code::InvalidPartitions
-        | Code::InvalidConfig
-        | Code::InvalidReplicationFactor
-        | Code::InvalidReplicaAssignment
-        | Code::InvalidRequest
-        | Code::InvalidArgument
-        | Code::PolicyViolation => AdminError::InvalidTopic { topic, reason },
+        code if is_invalid(code) => AdminError::InvalidTopic { topic, reason },
         _ => AdminError::Unavailable { reason },
     }
 }

@@ -34,11 +34,11 @@ impl Consumer for Inner {
     }
 
     async fn beginning_offset(&self, partition: &TopicPartition) -> Result<i64, FetchError> {
-        Ok(self.offsets(partition)?.1.0)
+        Ok(self.offsets(partition)?.1.log_start)
     }
 
     async fn end_offset(&self, partition: &TopicPartition) -> Result<i64, FetchError> {
-        Ok(self.offsets(partition)?.1.1)
+        Ok(self.offsets(partition)?.1.stable)
     }
 
     async fn offset_for_time(&self, partition: &TopicPartition, timestamp_ms: i64) -> Result<Option<i64>, FetchError> {
@@ -48,31 +48,37 @@ impl Consumer for Inner {
     }
 }
 
-type Look = Result<(TopicId, bool, (i64, i64)), FetchError>;
+type Look = Result<(TopicId, bool, Offsets), FetchError>;
+
+/// Of a partition.
+#[derive(Debug, Clone, Copy)]
+struct Offsets {
+    log_start: i64,
+    stable: i64,
+    high_watermark: i64,
+}
 
 impl Inner {
-    /// The log start offset and the last stable offset.
-    fn offsets(&self, partition: &TopicPartition) -> Result<(TopicId, (i64, i64)), FetchError> {
+    fn offsets(&self, partition: &TopicPartition) -> Result<(TopicId, Offsets), FetchError> {
         let unknown = || FetchError::UnknownTopicOrPartition { partition: partition.clone() };
         let topic = self.log.topic_id(&partition.topic).ok_or_else(unknown)?;
         let failed = |error| fetch_error(error, partition);
-        let (start, _) = self.log.offsets(topic, partition.partition).map_err(failed)?;
         let stable = self.log.last_stable_offset(topic, partition.partition).map_err(failed)?;
-        Ok((topic, (start, stable)))
+        // After it, so that it is never above the high watermark.
+        let (log_start, high_watermark) = self.log.offsets(topic, partition.partition).map_err(failed)?;
+        Ok((topic, Offsets { log_start, stable, high_watermark }))
     }
 
     /// Whether there is something to read, or an error to report.
     fn look(&self, wanted: &FetchPartition) -> Look {
-        let (topic, (start, stable)) = self.offsets(&wanted.partition)?;
-        let failed = |error| fetch_error(error, &wanted.partition);
-        let (_, high_watermark) = self.log.offsets(topic, wanted.partition.partition).map_err(failed)?;
+        let (topic, offsets) = self.offsets(&wanted.partition)?;
         // What is not decided yet is no news.
-        let waits = (stable..=high_watermark).contains(&wanted.offset);
-        Ok((topic, !waits, (start, stable)))
+        let waits = (offsets.stable..=offsets.high_watermark).contains(&wanted.offset);
+        Ok((topic, !waits, offsets))
     }
 
     fn read(&self, wanted: &FetchPartition, look: Look) -> Result<FetchedPartition, FetchError> {
-        let (topic, has_news, (log_start_offset, high_watermark)) = look?;
+        let (topic, has_news, Offsets { log_start: log_start_offset, stable: high_watermark, .. }) = look?;
         let partition = wanted.partition.clone();
         if !has_news {
             return Ok(FetchedPartition { partition, records: Bytes::new(), high_watermark, log_start_offset });

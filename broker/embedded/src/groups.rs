@@ -16,7 +16,7 @@ use sluice_group::{
     AppendRecord, Config, Coordinator, Effect, ErrorCode, ProducerIdAndEpoch, Request, Response, Token,
 };
 use sluice_log::{Clock, Log, LogAppendError, LogPart, LogReadError, OpenError, TopicId, TopicInfo};
-use sluice_protocol::{RecordBatchBuilder, batches, in_transaction};
+use sluice_protocol::{RecordBatchBuilder, RecordBatchRef, batches, in_transaction};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Weak, mpsc};
 use tokio::sync::{Notify, oneshot};
@@ -306,7 +306,35 @@ impl Drop for GroupAnswer {
 // ---- loading
 
 fn load(log: &Log, topic: TopicId, coordinator: &mut Coordinator, now_ms: i64) -> Result<(), OpenError> {
-    let damaged = |reason: String| OpenError::Damaged { name: OFFSETS_TOPIC.into(), reason };
+    each_batch(log, OFFSETS_TOPIC, topic, |batch| {
+        if batch.is_control() {
+            if let Some(commit) = batch.ends_transaction() {
+                // Nothing is to be done before everything is loaded.
+                drop(coordinator.complete_transaction(now_ms, batch.producer_id(), commit));
+            }
+            return Ok(());
+        }
+        let transaction = batch.is_transactional().then(|| batch.producer_id());
+        for record in batch.records().into_iter().flatten().flatten() {
+            let Some(key) = record.key else { continue };
+            coordinator.load(key, record.value, transaction).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    })
+}
+
+/// Every batch of partition 0 of one of the hub's own topics, from its start to where it ends now. `Err` of `each`: what
+/// is wrong with it.
+///
+/// # Errors
+/// [`OpenError::Damaged`], which names the topic.
+pub(crate) fn each_batch(
+    log: &Log,
+    name: &str,
+    topic: TopicId,
+    mut each: impl FnMut(&RecordBatchRef<'_>) -> Result<(), String>,
+) -> Result<(), OpenError> {
+    let damaged = |reason: String| OpenError::Damaged { name: name.into(), reason };
     let failed = |error: LogReadError| match std::error::Error::source(&error) {
         Some(source) => damaged(format!("{error}: {source}")),
         None => damaged(error.to_string()),
@@ -317,19 +345,7 @@ fn load(log: &Log, topic: TopicId, coordinator: &mut Coordinator, now_ms: i64) -
         let mut next = end;
         for batch in batches(&read.records).flatten() {
             next = batch.last_offset() + 1;
-            if batch.is_control() {
-                if let Some(commit) = batch.ends_transaction() {
-                    // Nothing is to be done before everything is loaded.
-                    drop(coordinator.complete_transaction(now_ms, batch.producer_id(), commit));
-                }
-                continue;
-            }
-            let transaction = batch.is_transactional().then(|| batch.producer_id());
-            for record in batch.records().into_iter().flatten().flatten() {
-                let Some(key) = record.key else { continue };
-                let loaded = coordinator.load(key, record.value, transaction);
-                loaded.map_err(|error| damaged(error.to_string()))?;
-            }
+            each(&batch).map_err(damaged)?;
         }
         offset = next;
     }

@@ -40,15 +40,8 @@ impl DataDir {
         }
         std::fs::create_dir_all(path).map_err(failed("create", path))?;
         let lock_path = path.join(".lock");
-        let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
-        let lock = lock.as_mut().map_err(|error| io::Error::new(error.kind(), error.to_string()));
-        let lock = lock.map_err(failed("open", &lock_path))?;
-        if flock(&*lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let mut pid = String::new();
-            let _ = lock.read_to_string(&mut pid);
-            let pid = if pid.trim().is_empty() { "(unknown)".into() } else { pid.trim().to_owned() };
-            return Err(OpenError::Locked { dir: path.display().to_string(), pid });
-        }
+        let mut lock = open_lock(&lock_path).map_err(failed("open", &lock_path))?;
+        take_lock(&mut lock, path)?;
         let meta_path = path.join(META);
         let cluster_id = match std::fs::read_to_string(&meta_path) {
             Ok(text) => parse_meta(path, &text)?,
@@ -67,7 +60,6 @@ impl DataDir {
         };
         let pid = format!("{}\n", std::process::id());
         lock.set_len(0).and_then(|()| lock.write_all(pid.as_bytes())).map_err(failed("write", &lock_path))?;
-        let lock = lock.try_clone().map_err(failed("keep", &lock_path))?;
         Ok(Self { path: path.to_owned(), cluster_id, _lock: lock })
     }
 
@@ -90,15 +82,9 @@ impl DataDir {
             Err(error) => return Err(failed("read", &meta_path)(error)),
         };
         let lock_path = path.join(".lock");
-        let lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
         // A directory that cannot be written, say of a backup, is nobody's.
-        let mut lock = lock.or_else(|_| File::open(&meta_path)).map_err(failed("open", &lock_path))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let mut pid = String::new();
-            let _ = lock.read_to_string(&mut pid);
-            let pid = if pid.trim().is_empty() { "(unknown)".into() } else { pid.trim().to_owned() };
-            return Err(OpenError::Locked { dir: path.display().to_string(), pid });
-        }
+        let mut lock = open_lock(&lock_path).or_else(|_| File::open(&meta_path)).map_err(failed("open", &lock_path))?;
+        take_lock(&mut lock, path)?;
         Ok(Self { path: path.to_owned(), cluster_id, _lock: lock })
     }
 
@@ -112,6 +98,21 @@ impl DataDir {
     pub fn log_dir(&self) -> PathBuf {
         self.path.join("log")
     }
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+/// Fails at once when another process has it; its pid stands in the file.
+fn take_lock(lock: &mut File, dir: &Path) -> Result<(), OpenError> {
+    if flock(&*lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        return Ok(());
+    }
+    let mut pid = String::new();
+    let _ = lock.read_to_string(&mut pid);
+    let pid = if pid.trim().is_empty() { "(unknown)".into() } else { pid.trim().to_owned() };
+    Err(OpenError::Locked { dir: dir.display().to_string(), pid })
 }
 
 fn parse_meta(dir: &Path, text: &str) -> Result<String, OpenError> {

@@ -5,7 +5,7 @@
 //! comes from the disk is never sent unseen. What this gives away: a page that goes bad in memory is seen by the reader's
 //! own checksum only.
 
-use crate::block::{Block, HEADER_BYTES, Kind};
+use crate::block::{Block, HEADER_BYTES};
 use crate::error::LogReadError;
 use crate::files::FileTable;
 use crate::index::Location;
@@ -34,6 +34,12 @@ impl Piece {
             Self::Bytes(bytes) => bytes.len(),
             Self::File(range) => range.size_bytes,
         }
+    }
+
+    /// What of it is held in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        if let Self::Bytes(bytes) = self { bytes.len() } else { 0 }
     }
 }
 
@@ -100,7 +106,7 @@ impl PiecesRead {
     /// Of these, how many are held in memory.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.pieces.iter().map(|piece| if let Piece::Bytes(bytes) = piece { bytes.len() } else { 0 }).sum()
+        self.pieces.iter().map(Piece::memory_bytes).sum()
     }
 }
 
@@ -173,10 +179,7 @@ impl Taking<'_> {
                 return false;
             }
             let Some(block) = Block::parse(&header) else { return false };
-            let ours = block.kind == Kind::Records
-                && (block.topic, block.partition) == (self.partition.topic, self.partition.index)
-                && block.base_offset == expected
-                && block.lies_at(location.file, at);
+            let ours = read::is_next(&block, self.partition, expected, location.file, at);
             if !ours || (block.end_offset() > self.from && !self.take_block(&block, file, at)) {
                 return false;
             }

@@ -114,14 +114,30 @@ impl PartitionState {
     /// Where the records from `offset` on lie, enough for `bytes_max`, and one past the last offset that these runs
     /// stand for; `None` when there are none from `offset` on.
     pub(crate) fn locate(&self, offset: i64, bytes_max: usize) -> (Vec<Location>, Option<i64>) {
+        self.locate_while(offset, bytes_max, |_, _| true)
+    }
+
+    /// As [`Self::locate`], as far as the blocks were checked.
+    pub(crate) fn locate_checked(&self, offset: i64, bytes_max: usize) -> Vec<Location> {
+        self.locate_while(offset, bytes_max, |chunk, end_offset| end_offset <= chunk.checked_to).0
+    }
+
+    /// `takes` is asked about each run, by its chunk and one past the last offset that it stands for.
+    fn locate_while(
+        &self,
+        offset: i64,
+        bytes_max: usize,
+        takes: impl Fn(&Chunk, i64) -> bool,
+    ) -> (Vec<Location>, Option<i64>) {
         let first = self.chunks.partition_point(|chunk| chunk.end_offset <= offset);
         let mut found = Vec::new();
         let mut covered_to = None;
         let mut bytes = 0usize;
         for chunk in self.chunks.iter().skip(first) {
             let from = chunk.runs.partition_point(|run| run.base_offset <= offset).saturating_sub(1);
-            for run in &chunk.runs[from..] {
-                if bytes >= bytes_max {
+            let ends = chunk.runs[from..].iter().skip(1).map(|run| run.base_offset).chain([chunk.end_offset]);
+            for (run, end_offset) in chunk.runs[from..].iter().zip(ends) {
+                if bytes >= bytes_max || !takes(chunk, end_offset) {
                     return (found, Some(run.base_offset));
                 }
                 found.push(Location { file: chunk.file, run: *run });
@@ -130,25 +146,6 @@ impl PartitionState {
             covered_to = Some(chunk.end_offset);
         }
         (found, covered_to)
-    }
-
-    /// As [`Self::locate`], as far as the blocks were checked.
-    pub(crate) fn locate_checked(&self, offset: i64, bytes_max: usize) -> Vec<Location> {
-        let first = self.chunks.partition_point(|chunk| chunk.end_offset <= offset);
-        let mut found = Vec::new();
-        let mut bytes = 0usize;
-        for chunk in self.chunks.iter().skip(first) {
-            let from = chunk.runs.partition_point(|run| run.base_offset <= offset).saturating_sub(1);
-            let ends = chunk.runs[from..].iter().skip(1).map(|run| run.base_offset).chain([chunk.end_offset]);
-            for (run, end) in chunk.runs[from..].iter().zip(ends) {
-                if bytes >= bytes_max || end > chunk.checked_to {
-                    return found;
-                }
-                found.push(Location { file: chunk.file, run: *run });
-                bytes += run.size_bytes as usize;
-            }
-        }
-        found
     }
 
     /// Everything from `offset` to `end_offset` was read and checked.

@@ -204,11 +204,7 @@ impl<'a> RunBlocks<'a> {
         };
         let rest = self.run.get(self.done..).unwrap_or_default();
         let block = Block::parse(rest).ok_or_else(|| corrupt("no block header where the index says that one is"))?;
-        let ours = block.kind == Kind::Records
-            && (block.topic, block.partition) == (self.partition.topic, self.partition.index)
-            && block.base_offset == self.expected
-            && block.lies_at(self.location.file, position);
-        if !ours {
+        if !is_next(&block, self.partition, self.expected, self.location.file, position) {
             return Err(corrupt("a block of another place"));
         }
         let payload = rest.get(HEADER_BYTES..block.size_bytes()).ok_or_else(|| corrupt("a block cut short"))?;
@@ -219,6 +215,14 @@ impl<'a> RunBlocks<'a> {
         self.done += block.size_bytes();
         Ok(Some((block, payload)))
     }
+}
+
+/// Whether a block holds the partition's records from offset `expected` on, and belongs where it was found.
+pub(crate) fn is_next(block: &Block, partition: &Partition, expected: i64, file: u64, position: u64) -> bool {
+    block.kind == Kind::Records
+        && (block.topic, block.partition) == (partition.topic, partition.index)
+        && block.base_offset == expected
+        && block.lies_at(file, position)
 }
 
 /// `false`: the next batch does not fit any more, so nothing behind it may be taken either.

@@ -42,7 +42,7 @@ pub(crate) struct Response {
 impl Response {
     /// What of it is held in memory.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.pieces.iter().map(|piece| if let Piece::Bytes(bytes) = piece { bytes.len() } else { 0 }).sum()
+        self.pieces.iter().map(Piece::memory_bytes).sum()
     }
 }
 

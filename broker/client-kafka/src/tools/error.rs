@@ -1,6 +1,6 @@
 //! Why a command was refused.
 
-use crate::error::{Failure, is_unknown};
+use crate::error::{Failure, is_invalid, is_unknown};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,21 +39,14 @@ pub(super) fn tool_error(failure: Failure, what: &str, explain: impl Fn(&str) ->
             ToolError::GroupInUse { group: what, state: "not empty".to_owned() }
         }
         code if is_unknown(code) => ToolError::UnknownTopic { topic: what },
-        Code::InvalidTopic
-        | Code::InvalidPartitions
-        | Code::InvalidConfig
-        | Code::InvalidReplicationFactor
-        | Code::InvalidReplicaAssignment
-        | Code::InvalidRequest
-        | Code::InvalidArgument
-        | Code::OffsetOutOfRange
+        code if is_invalid(code) => ToolError::Refused { what, reason },
+        Code::OffsetOutOfRange
         | Code::TopicAuthorizationFailed
         | Code::GroupAuthorizationFailed
         | Code::ClusterAuthorizationFailed
         | Code::GroupSubscribedToTopic
         | Code::InvalidGroupId
-        | Code::MessageSizeTooLarge
-        | Code::PolicyViolation => ToolError::Refused { what, reason },
+        | Code::MessageSizeTooLarge => ToolError::Refused { what, reason },
         _ => ToolError::Failed { what, reason: explain(&reason) },
     }
 }

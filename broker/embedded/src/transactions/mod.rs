@@ -11,15 +11,15 @@ mod metadata;
 mod records;
 
 use crate::Random;
-use crate::groups::{Groups, OFFSETS_TOPIC, create_compacted};
+use crate::groups::{Groups, OFFSETS_TOPIC, create_compacted, each_batch};
 pub(crate) use coordinator::Coordinator;
 use coordinator::{Init, Transition};
 pub use metadata::{
     Partitions, ProducerIdAndEpoch, TransactionConfig, TransactionError, TransactionMetadata, TransactionStatus,
 };
 use parking_lot::Mutex;
-use sluice_log::{Clock, Done, Log, LogAppendError, LogPart, LogReadError, OpenError, TopicId};
-use sluice_protocol::{RecordBatchBuilder, batches, end_transaction_marker};
+use sluice_log::{Clock, Done, Log, LogAppendError, LogPart, OpenError, TopicId};
+use sluice_protocol::{RecordBatchBuilder, end_transaction_marker};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
@@ -276,26 +276,13 @@ async fn wait(answered: oneshot::Receiver<Outcome>) -> Outcome {
 }
 
 fn load(log: &Log, topic: TopicId, coordinator: &mut Coordinator) -> Result<(), OpenError> {
-    let damaged = |reason: String| OpenError::Damaged { name: STATE_TOPIC.into(), reason };
-    let failed = |error: LogReadError| match std::error::Error::source(&error) {
-        Some(source) => damaged(format!("{error}: {source}")),
-        None => damaged(error.to_string()),
-    };
-    let (mut offset, end) = log.offsets(topic, 0).map_err(failed)?;
-    while offset < end {
-        let read = log.read(topic, 0, offset, 1 << 20).map_err(failed)?;
-        let mut next = end;
-        for batch in batches(&read.records).flatten() {
-            next = batch.last_offset() + 1;
-            for record in batch.records().into_iter().flatten().flatten() {
-                let Some(key) = record.key else { continue };
-                let unknown =
-                    || damaged(format!("the record at offset {} was written by another version", record.offset));
-                let (transactional_id, metadata) = records::decode(key, record.value).ok_or_else(unknown)?;
-                coordinator.load(&transactional_id, metadata);
-            }
+    each_batch(log, STATE_TOPIC, topic, |batch| {
+        for record in batch.records().into_iter().flatten().flatten() {
+            let Some(key) = record.key else { continue };
+            let unknown = || format!("the record at offset {} was written by another version", record.offset);
+            let (transactional_id, metadata) = records::decode(key, record.value).ok_or_else(unknown)?;
+            coordinator.load(&transactional_id, metadata);
         }
-        offset = next;
-    }
-    Ok(())
+        Ok(())
+    })
 }
