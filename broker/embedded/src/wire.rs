@@ -162,7 +162,7 @@ impl EmbeddedBroker {
         let log = &self.inner.log;
         let read = match log.read_in_place(topic, partition, offset, bytes_max, committed)? {
             Some(read) => read,
-            None => off_the_worker(|| log.read_copied(topic, partition, offset, bytes_max, committed))?,
+            None => off_the_worker(|| log.read_from_disk(topic, partition, offset, bytes_max, committed))?,
         };
         self.inner.traffic.left(topic, partition, read.size_bytes);
         Ok(read)

@@ -1,7 +1,7 @@
 //! Reading without copying: whole blocks are handed out as places in their files, for a socket to take them from there.
 //!
 //! A block is handed out in place when its bytes were checked by this process, as they were written or read before, and
-//! are still in the page cache (`preadv2` with `RWF_NOWAIT` says so). Everything else is read, checked and copied: what
+//! are still in the page cache (`preadv2` with `RWF_NOWAIT` says so). Everything else is read and checked first: what
 //! comes from the disk is never sent unseen. What this gives away: a page that goes bad in memory is seen by the reader's
 //! own checksum only.
 
@@ -14,6 +14,7 @@ use crate::storage::StorageFile;
 use crate::topics::Partition;
 use crate::transactions::AbortedTransaction;
 use bytes::Bytes;
+use sluice_protocol::batches;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -141,7 +142,7 @@ pub(crate) fn read_in_place(
         }
         (state.locate_checked(offset, bytes_max), found)
     };
-    if locations.iter().map(|location| location.run.size_bytes as usize).sum::<usize>() < IN_PLACE_BYTES_MIN {
+    if is_small(&locations) {
         return None;
     }
     let end_offset = if committed { found.last_stable_offset } else { found.high_watermark };
@@ -156,6 +157,56 @@ pub(crate) fn read_in_place(
     let next = taking.next;
     found.aborted.retain(|one| one.first_offset < next);
     (found.size_bytes > 0).then_some(found)
+}
+
+/// As [`read_in_place`], waiting for the disk and checking what comes from it; what cannot be handed out in place is copied.
+pub(crate) fn read_from_disk(
+    files: &FileTable,
+    partition: &Partition,
+    offset: i64,
+    bytes_max: usize,
+    committed: bool,
+) -> Result<PiecesRead, LogReadError> {
+    check(files, partition, offset, bytes_max);
+    match read_in_place(files, partition, offset, bytes_max, committed) {
+        Some(read) => Ok(read),
+        None => read_copied(files, partition, offset, bytes_max, committed),
+    }
+}
+
+/// Reads what is wanted and was not checked yet, or is not in memory. The disk hears of all of it before the first wait.
+/// What cannot be read stays unchecked: whoever copies it says why.
+fn check(files: &FileTable, partition: &Partition, offset: i64, bytes_max: usize) {
+    let (locations, checked) = {
+        let state = partition.state.read();
+        (state.locate(offset, bytes_max).0, state.locate_checked(offset, bytes_max).len())
+    };
+    if is_small(&locations) {
+        return;
+    }
+    let is_there = |(number, location): (usize, &Location)| {
+        let place = u64::from(location.run.position);
+        number < checked && files.open(location.file).is_ok_and(|file| file.read_resident(&mut [0], place))
+    };
+    let there = locations.iter().enumerate().take_while(|each| is_there(*each)).count();
+    let missing = &locations[there..];
+    for location in missing {
+        if let Ok(file) = files.open(location.file) {
+            file.will_need(u64::from(location.run.position), location.run.size_bytes as usize);
+        }
+    }
+    let mut scratch = Vec::new();
+    let Some(mut from) = missing.first().map(|location| location.run.base_offset) else { return };
+    for location in missing {
+        let Ok(blocks) = read::read_run(files, partition, location, &mut scratch) else { return };
+        let Some(end_offset) = blocks.last().map(|(block, _)| block.end_offset()) else { return };
+        partition.state.write().mark_checked(from, end_offset);
+        from = end_offset;
+    }
+}
+
+fn is_small(locations: &[Location]) -> bool {
+    locations.iter().map(|location| location.run.size_bytes as usize).sum::<usize>() < IN_PLACE_BYTES_MIN
 }
 
 struct Taking<'a> {
@@ -192,10 +243,13 @@ impl Taking<'_> {
     fn take_block(&mut self, block: &Block, file: &Arc<dyn StorageFile>, at: u64) -> bool {
         let size_bytes = block.payload_len as usize;
         let position = at + HEADER_BYTES as u64;
-        let whole = block.base_offset >= self.from
-            && block.end_offset() <= self.end_offset
-            && self.found.size_bytes + size_bytes <= self.bytes_max;
-        if !whole || !file.read_resident(&mut [0], position + size_bytes as u64 - 1) {
+        if block.end_offset() > self.end_offset || !file.read_resident(&mut [0], position + size_bytes as u64 - 1) {
+            return false;
+        }
+        if block.base_offset < self.from {
+            return self.take_end(block, file, position);
+        }
+        if self.found.size_bytes + size_bytes > self.bytes_max {
             return false;
         }
         let range = FileRange { file: file.clone(), position, size_bytes };
@@ -206,8 +260,28 @@ impl Taking<'_> {
     }
 }
 
-/// By copying, and what was checked that way need not be copied again.
-pub(crate) fn read_copied(
+impl Taking<'_> {
+    /// Of the block that holds the first offset wanted, what is wanted: copied, so that the next block is taken whole.
+    fn take_end(&mut self, block: &Block, file: &Arc<dyn StorageFile>, position: u64) -> bool {
+        let mut payload = vec![0; block.payload_len as usize];
+        if !file.read_resident(&mut payload, position) {
+            return false;
+        }
+        let payload = Bytes::from(payload);
+        let before = batches(&payload).flatten().take_while(|batch| batch.last_offset() < self.from);
+        let records = payload.slice(before.map(|batch| batch.size_bytes()).sum::<usize>()..);
+        if records.is_empty() || records.len() > self.bytes_max {
+            return false;
+        }
+        self.found.size_bytes += records.len();
+        self.found.pieces.push(Piece::Bytes(records));
+        self.next = block.end_offset();
+        true
+    }
+}
+
+/// By copying.
+fn read_copied(
     files: &FileTable,
     partition: &Partition,
     offset: i64,
@@ -221,9 +295,5 @@ pub(crate) fn read_copied(
         let read = read::read(files, partition, offset, bytes_max)?;
         CommittedRead { read, last_stable_offset, aborted: Vec::new() }
     };
-    let last = sluice_protocol::batches(&read.read.records).flatten().last();
-    if let Some(end_offset) = last.map(|batch| batch.last_offset() + 1) {
-        partition.state.write().mark_checked(offset, end_offset);
-    }
     Ok(read.into())
 }

@@ -16,7 +16,7 @@ use crate::recovery::{self, DamagedBlock, RecoveryReport};
 use crate::storage::Storage;
 use crate::topics::{Partition, Topic, TopicInfo, TopicTable};
 use crate::wal::{Unsynced, file_name};
-use crate::writer::{Group, Writer};
+use crate::writer::{Behind, Group, Writer};
 use crate::{TopicId, open};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -140,6 +140,7 @@ impl Log {
             durable: opened.sequence,
             group: Group::default(),
             unsynced_bytes: 0,
+            behind: Behind::default(),
             unsynced: match shared.options.durability {
                 Durability::Fsync => Unsynced::Nothing,
                 Durability::Os => Unsynced::Anything,

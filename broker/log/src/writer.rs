@@ -1,5 +1,6 @@
 //! The one thread that writes: it takes what waits, writes it with one call, syncs once, publishes, answers.
 
+mod behind;
 mod changes;
 mod group;
 mod numbered;
@@ -15,6 +16,8 @@ use crate::storage::StorageFile;
 use crate::topics::Topic;
 use crate::transactions::Step;
 use crate::wal::Unsynced;
+pub(crate) use behind::Behind;
+use behind::{BEHIND_BYTES, Covered};
 pub(crate) use group::Group;
 use group::{GroupBlock, Place};
 use numbered::{Checked, by_partition};
@@ -23,7 +26,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Under `Durability::Os` a sync happens at least this often, which bounds what a power cut can take.
+/// Under `Durability::Os` no more than this is acknowledged and not synced: it bounds what a power cut can take.
 pub(crate) const UNSYNCED_BYTES_MAX: u64 = 64 << 20;
 
 pub(crate) struct Writer {
@@ -37,6 +40,8 @@ pub(crate) struct Writer {
     pub durable: u64,
     pub group: Group,
     pub unsynced_bytes: u64,
+    /// Syncs of what was acknowledged without one.
+    pub behind: Behind,
     /// What files that are begun from now on may hold without a sync.
     pub unsynced: Unsynced,
     /// The newest durable mark on disk is older than `durable`.
@@ -53,6 +58,8 @@ pub(crate) struct Tail {
     compacted_bytes: u64,
     /// Behind the position may stand part of a mark.
     ragged: bool,
+    /// Something was written since it was synced.
+    dirty: bool,
     unsynced: Unsynced,
 }
 
@@ -192,13 +199,11 @@ impl Writer {
         let written = self.group.bytes().len() as u64;
         tail.position += written;
         // A group is longer than a mark.
-        tail.ragged = false;
+        (tail.ragged, tail.dirty) = (false, true);
         self.written = self.sequence;
         tail.compacted_bytes += self.group.compacted_bytes;
         self.unsynced_bytes += written;
-        if (self.group.must_sync || self.unsynced_bytes > UNSYNCED_BYTES_MAX)
-            && let Err(error) = self.sync()
-        {
+        if let Err(error) = if self.group.must_sync { self.sync() } else { self.sync_behind() } {
             self.poison(&error);
             let error = self.shared.queue.closed().unwrap_or(LogAppendError::Closed);
             return self.fail_group(&error);
@@ -209,14 +214,47 @@ impl Writer {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if let Some(tail) = &self.file {
+        self.settle()?;
+        if let Some(tail) = &mut self.file {
             tail.file.sync()?;
+            tail.dirty = false;
         }
-        self.unsynced_bytes = 0;
-        self.mark_due = self.durable != self.sequence;
-        self.durable = self.sequence;
-        self.shared.durable.store(self.durable, Ordering::Release);
+        self.now_durable(Covered { sequence: self.sequence, bytes: self.unsynced_bytes });
         Ok(())
+    }
+
+    /// What nobody waits for is synced beside the writer, unless that cannot keep up.
+    fn sync_behind(&mut self) -> io::Result<()> {
+        if let Some(covered) = self.behind.ended()? {
+            self.now_durable(covered);
+        }
+        if self.unsynced_bytes > UNSYNCED_BYTES_MAX {
+            self.settle()?;
+        }
+        if self.unsynced_bytes > UNSYNCED_BYTES_MAX {
+            return self.sync();
+        }
+        let Some(tail) = self.file.as_ref().filter(|_| self.behind.is_idle() && self.unsynced_bytes >= BEHIND_BYTES)
+        else {
+            return Ok(());
+        };
+        let covered = Covered { sequence: self.sequence, bytes: self.unsynced_bytes };
+        let shared = self.shared.clone();
+        self.behind.begin(tail.file.clone(), covered, || Box::new(move |error| shared.poison(error)))
+    }
+
+    /// Waits for the sync that runs beside the writer.
+    fn settle(&mut self) -> io::Result<()> {
+        let covered = self.behind.settle()?;
+        covered.into_iter().for_each(|covered| self.now_durable(covered));
+        Ok(())
+    }
+
+    fn now_durable(&mut self, covered: Covered) {
+        self.unsynced_bytes -= covered.bytes;
+        self.mark_due |= self.durable != covered.sequence;
+        self.durable = covered.sequence;
+        self.shared.durable.store(self.durable, Ordering::Release);
     }
 
     fn publish_group(&mut self) {
@@ -262,9 +300,8 @@ impl Writer {
 
     /// A write failed (a full disk): nothing of the group stays, and the next one may succeed.
     fn take_back_group(&mut self, cause: &io::Error) {
-        let tail = self.file.as_ref().expect("it was written to");
         // What did reach the file must not be found by a later recovery: it was refused.
-        let undone = tail.file.truncate(tail.position).and_then(|()| tail.file.sync());
+        let undone = self.settle().and_then(|()| self.truncate_tail());
         if let Err(error) = undone {
             self.poison(&error);
             let error = self.shared.queue.closed().unwrap_or(LogAppendError::Closed);
@@ -274,6 +311,11 @@ impl Writer {
         (self.durable, self.unsynced_bytes) = (self.sequence, 0);
         let error = self.unavailable(cause);
         self.fail_group(&error);
+    }
+
+    fn truncate_tail(&mut self) -> io::Result<()> {
+        let tail = self.file.as_ref().expect("it was written to");
+        tail.file.truncate(tail.position).and_then(|()| tail.file.sync())
     }
 
     fn fail_group(&mut self, error: &LogAppendError) {
@@ -300,8 +342,15 @@ impl Writer {
     }
 
     fn poison(&self, cause: &io::Error) {
+        self.shared.poison(cause);
+    }
+}
+
+impl Shared {
+    /// Nothing is taken any more.
+    fn poison(&self, cause: &io::Error) {
         tracing::error!(%cause, "the log is poisoned: a sync failed, so what is on the disk is unknown");
-        self.shared.queue.refuse_all(&LogAppendError::Poisoned { reason: cause.to_string() });
+        self.queue.refuse_all(&LogAppendError::Poisoned { reason: cause.to_string() });
     }
 }
 

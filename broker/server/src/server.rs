@@ -4,6 +4,7 @@ use crate::config::{Endpoint, ServerConfig};
 use crate::connection::{self, Peer};
 use crate::memory::MemoryPool;
 use crate::metrics::{ServerMetrics, server_metrics};
+use rustix::net::sockopt::set_tcp_congestion;
 use sluice_client::Broker;
 use sluice_embedded::EmbeddedBroker;
 use sluice_log::TopicInfo;
@@ -188,6 +189,10 @@ impl Acceptor {
         // Answers are written whole; small ones must not wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
         let reached = stream.local_addr().ok();
+        if reached.is_some_and(|reached| reached.ip() == address.ip()) {
+            // The client is on this machine: there is nothing to pace, and bbr's timers would cost more than the sending.
+            let _ = set_tcp_congestion(&stream, "reno");
+        }
         let advertised = self.advertised.clone().or_else(|| {
             reached.map(|reached| Endpoint { host: reached.ip().to_canonical().to_string(), port: reached.port() })
         });

@@ -28,6 +28,14 @@ async fn until_file_holds(path: &Path, expected: &str) -> Result<()> {
     .await
 }
 
+async fn until_committed(hub: &Hub, sink: &str, offset: i64) -> Result<()> {
+    until(&format!("{sink} has committed {offset}"), LIMIT, || async {
+        let offsets = hub.rest().offsets(sink).await?;
+        if offsets["offsets"][0]["offset"]["kafka_offset"] == offset { Ok(()) } else { bail!("{offsets}") }
+    })
+    .await
+}
+
 #[tokio::test]
 async fn the_quickstart_of_kafka_runs_unchanged_from_the_command_line() -> Result<()> {
     let scratch = Scratch::new()?;
@@ -54,6 +62,8 @@ async fn the_same_configs_are_accepted_over_rest_and_survive_a_restart() -> Resu
         assert_eq!(answer.json()?["name"], body["name"]);
     }
     until_file_holds(&scratch.path("test.sink.txt"), "foo\nbar\n").await?;
+    // The sink delivers at least once: killed before its offsets are committed, it would rightly write both lines again.
+    until_committed(&hub, "local-file-sink", 2).await?;
     let hub = hub.kill_and_restart().await?;
     assert_eq!(hub.rest().connectors().await?.len(), 2);
     append(&scratch.path("test.txt"), "Another line\n")?;

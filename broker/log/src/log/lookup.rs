@@ -25,7 +25,7 @@ impl Log {
     }
 
     /// As [`Log::read`], or with `committed` as [`Log::read_committed`], without copying what needs no copy. `None`: only
-    /// [`Log::read_copied`] can tell.
+    /// [`Log::read_from_disk`] can tell.
     ///
     /// # Errors
     /// [`LogReadError::UnknownPartition`].
@@ -41,11 +41,11 @@ impl Log {
         Ok(in_place::read_in_place(&self.shared.files, &partition, offset, bytes_max, committed))
     }
 
-    /// As [`Log::read_in_place`], by copying; it may wait for the disk.
+    /// As [`Log::read_in_place`], whatever it takes: it may wait for the disk.
     ///
     /// # Errors
     /// [`LogReadError`].
-    pub fn read_copied(
+    pub fn read_from_disk(
         &self,
         topic: TopicId,
         partition: i32,
@@ -54,7 +54,7 @@ impl Log {
         committed: bool,
     ) -> Result<PiecesRead, LogReadError> {
         let partition = self.partition(topic, partition)?;
-        in_place::read_copied(&self.shared.files, &partition, offset, bytes_max, committed)
+        in_place::read_from_disk(&self.shared.files, &partition, offset, bytes_max, committed)
     }
 
     /// One past the last record that no open transaction can take back. Source: KIP-98.

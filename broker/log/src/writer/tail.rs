@@ -34,7 +34,7 @@ impl Writer {
 
     /// Everything in a file is durable before the next one exists.
     pub(super) fn finish_file(&mut self, tail: &Tail) -> io::Result<()> {
-        if let Err(error) = tail.make_whole() {
+        if let Err(error) = self.settle().and_then(|()| tail.make_whole()) {
             self.poison(&error);
             return Err(error);
         }
@@ -78,7 +78,7 @@ impl Writer {
         shared.fail_points.pass(FailPoints::ROLL_AFTER_CREATE);
         shared.files.begin(header, file.clone(), bytes.len() as u64);
         let (position, unsynced) = (bytes.len() as u64, self.unsynced);
-        self.file = Some(Tail { number, file, position, compacted_bytes: 0, ragged: false, unsynced });
+        self.file = Some(Tail { number, file, position, compacted_bytes: 0, ragged: false, dirty: false, unsynced });
         Ok(())
     }
 
@@ -115,6 +115,7 @@ impl Writer {
         };
         // A mark that cannot be written is only a mark that is missing: the next append goes over it.
         tail.ragged = tail.file.write_at(&mark.encode(), tail.position).is_err();
+        tail.dirty = true;
         if !tail.ragged {
             tail.position += HEADER_BYTES as u64;
             self.sequence += 1;
@@ -148,6 +149,6 @@ impl Tail {
         if self.ragged {
             self.file.truncate(self.position)?;
         }
-        self.file.sync()
+        if self.ragged || self.dirty { self.file.sync() } else { Ok(()) }
     }
 }
