@@ -8,7 +8,7 @@
 use crate::block::{Block, HEADER_BYTES};
 use crate::error::LogReadError;
 use crate::files::FileTable;
-use crate::index::Location;
+use crate::index::{Location, Run};
 use crate::read::{self, CommittedRead, LogRead};
 use crate::storage::StorageFile;
 use crate::topics::Partition;
@@ -94,14 +94,52 @@ pub struct PiecesRead {
     pub last_stable_offset: i64,
     /// Of a committed read: aborted transactions that these records may belong to.
     pub aborted: Vec<AbortedTransaction>,
+    /// What a reader that goes on wants next and the disk has not read yet.
+    pub ahead: ReadAhead,
+}
+
+/// Places in files that somebody reads soon.
+#[derive(Default)]
+pub struct ReadAhead(Vec<(Arc<dyn StorageFile>, Run)>);
+
+impl ReadAhead {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells the disk of all of it; does not wait for what it reads.
+    pub fn begin(self) {
+        for (file, run) in self.0 {
+            file.will_need(u64::from(run.position), run.size_bytes as usize);
+        }
+    }
+
+    /// All of these places, when the first is not in memory.
+    fn of(files: &FileTable, locations: &[Location]) -> Self {
+        let open = |location: &Location| Some((files.open(location.file).ok()?, location.run));
+        let first = locations.first().and_then(open);
+        match first {
+            Some((file, run)) if !file.read_resident(&mut [0], u64::from(run.position)) => {
+                Self(locations.iter().filter_map(open).collect())
+            }
+            _ => Self::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for ReadAhead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} places", self.0.len())
+    }
 }
 
 impl PiecesRead {
     /// Nothing was read.
     #[must_use]
     pub fn empty(log_start_offset: i64, high_watermark: i64, last_stable_offset: i64) -> Self {
-        let (pieces, aborted) = (Vec::new(), Vec::new());
-        Self { pieces, size_bytes: 0, log_start_offset, high_watermark, last_stable_offset, aborted }
+        let (pieces, aborted, ahead) = (Vec::new(), Vec::new(), ReadAhead::default());
+        Self { pieces, size_bytes: 0, log_start_offset, high_watermark, last_stable_offset, aborted, ahead }
     }
 
     /// Of these, how many are held in memory.
@@ -116,7 +154,8 @@ impl From<CommittedRead> for PiecesRead {
         let LogRead { records, high_watermark, log_start_offset } = read;
         let size_bytes = records.len();
         let pieces = if records.is_empty() { Vec::new() } else { vec![Piece::Bytes(records)] };
-        Self { pieces, size_bytes, log_start_offset, high_watermark, last_stable_offset, aborted }
+        let ahead = ReadAhead::default();
+        Self { pieces, size_bytes, log_start_offset, high_watermark, last_stable_offset, aborted, ahead }
     }
 }
 
@@ -156,7 +195,12 @@ pub(crate) fn read_in_place(
     }
     let next = taking.next;
     found.aborted.retain(|one| one.first_offset < next);
-    (found.size_bytes > 0).then_some(found)
+    if found.size_bytes == 0 {
+        return None;
+    }
+    let ahead = partition.state.read().locate(next, bytes_max).0;
+    found.ahead = ReadAhead::of(files, &ahead);
+    Some(found)
 }
 
 /// As [`read_in_place`], waiting for the disk and checking what comes from it; what cannot be handed out in place is copied.
@@ -190,11 +234,7 @@ fn check(files: &FileTable, partition: &Partition, offset: i64, bytes_max: usize
     };
     let there = locations.iter().enumerate().take_while(|each| is_there(*each)).count();
     let missing = &locations[there..];
-    for location in missing {
-        if let Ok(file) = files.open(location.file) {
-            file.will_need(u64::from(location.run.position), location.run.size_bytes as usize);
-        }
-    }
+    ReadAhead::of(files, missing).begin();
     let mut scratch = Vec::new();
     let Some(mut from) = missing.first().map(|location| location.run.base_offset) else { return };
     for location in missing {

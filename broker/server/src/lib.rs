@@ -23,6 +23,7 @@ mod frame;
 mod handlers;
 mod memory;
 mod metrics;
+mod pacing;
 mod server;
 
 pub use config::{Endpoint, Limits, Listener, ServerConfig};

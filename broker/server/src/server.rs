@@ -4,7 +4,7 @@ use crate::config::{Endpoint, ServerConfig};
 use crate::connection::{self, Peer};
 use crate::memory::MemoryPool;
 use crate::metrics::{ServerMetrics, server_metrics};
-use rustix::net::sockopt::set_tcp_congestion;
+use crate::pacing::Pacing;
 use sluice_client::Broker;
 use sluice_embedded::EmbeddedBroker;
 use sluice_log::TopicInfo;
@@ -98,6 +98,7 @@ impl Server {
             let acceptor = Acceptor {
                 shared: shared.clone(),
                 advertised,
+                pacing: Pacing::of(&socket),
                 connections: connections.clone(),
                 stop: stop.clone(),
                 tasks: tasks.clone(),
@@ -158,6 +159,7 @@ impl Drop for Counted {
 struct Acceptor {
     shared: Arc<Shared>,
     advertised: Option<Endpoint>,
+    pacing: Pacing,
     connections: Arc<Semaphore>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -189,10 +191,7 @@ impl Acceptor {
         // Answers are written whole; small ones must not wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
         let reached = stream.local_addr().ok();
-        if reached.is_some_and(|reached| reached.ip() == address.ip()) {
-            // The client is on this machine: there is nothing to pace, and bbr's timers would cost more than the sending.
-            let _ = set_tcp_congestion(&stream, "reno");
-        }
+        self.pacing.apply(&stream, reached.is_some_and(|reached| reached.ip() == address.ip()));
         let advertised = self.advertised.clone().or_else(|| {
             reached.map(|reached| Endpoint { host: reached.ip().to_canonical().to_string(), port: reached.port() })
         });

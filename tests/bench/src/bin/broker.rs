@@ -1,25 +1,30 @@
 //! Claim: on one machine our broker is faster than Apache Kafka at the same durability, with less processor and memory.
 //!
 //! Both run as processes with their defaults, one after the other (A B A B), under the same client: prepared batches of 16 KiB
-//! (Kafka's default `batch.size`), five in flight, four producers with a partition each. Every produce row is read back and
-//! counted. `--scale 1` is a minute for each produce row.
+//! (Kafka's default `batch.size`), five in flight, eight producers with a partition each. Every produce row is read back and
+//! counted. Before each row free memory is filled with pages of another file, see [`Ballast`]. `--scale 1` is a minute for
+//! each produce row.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use sluice_bench::kafka::{
-    Class, Connection, Latencies, Limit, Load, Peer, Produced, Server, consume, count_records, forget_files, latencies,
-    produce,
+    Ballast, Class, Connection, Latencies, Limit, Load, Peer, Produced, Server, consume, count_records, folder_bytes,
+    forget_files, latencies, produce,
 };
 use sluice_bench::{Bar, Options, Report, median};
+use sluice_harness::Scratch;
 
-const PRODUCERS: i32 = 4;
+const PRODUCERS: i32 = 8;
 const BATCH_BYTES: usize = 16 << 10;
 const MINUTE: f64 = 60.0;
 /// What a catch-up consumer reads.
 const CATCH_UP_BYTES: u64 = 2 << 30;
 const GIGABYTE: f64 = 1e9;
 const LEADER_LIMIT: Duration = Duration::from_secs(10);
+/// Files of a deleted topic are gone after this time.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(60);
+const EMPTY_BYTES: u64 = 300 << 20;
 
 /// What one turn of one broker showed.
 #[derive(Debug, Default)]
@@ -43,15 +48,17 @@ struct Turn {
 async fn main() -> Result<()> {
     let options = Options::from_arguments()?;
     let (mut ours, mut kafkas) = (Vec::new(), Vec::new());
+    let scratch = Scratch::new()?;
+    let mut ballast = Ballast::new(scratch.root())?;
     // Half of what the slower of both takes, so that both get the same; found in the first turns.
     let mut half = Half { durable: 0.0, cached: 0.0 };
     for run in 0..options.runs {
         if run == 0 {
-            half = Half::find(&options).await?;
+            half = Half::find(&options, &mut ballast).await?;
             eprintln!("half load: {:.0} records/s durable, {:.0} cached", half.durable, half.cached);
         }
-        ours.push(turn(Peer::Sluice, &options, &half).await?);
-        kafkas.push(turn(Peer::ApacheKafka, &options, &half).await?);
+        ours.push(turn(Peer::Sluice, &options, &half, &mut ballast).await?);
+        kafkas.push(turn(Peer::ApacheKafka, &options, &half, &mut ballast).await?);
         eprintln!("run {run}: {:?}\n       {:?}", ours[run], kafkas[run]);
     }
     report(options, &ours, &kafkas).finish()
@@ -63,7 +70,7 @@ struct Half {
 }
 
 impl Half {
-    async fn find(options: &Options) -> Result<Half> {
+    async fn find(options: &Options, ballast: &mut Ballast) -> Result<Half> {
         let (mut durable, mut cached) = (f64::INFINITY, f64::INFINITY);
         for peer in [Peer::Sluice, Peer::ApacheKafka] {
             let time = warm_up_time(options);
@@ -72,6 +79,7 @@ impl Half {
                 warm_up(&server, class, time)?;
                 let load = load(class, "probe", 1_000, 1, Limit::Time(time));
                 create(&server, "probe", 1, class)?;
+                rest(&server, ballast)?;
                 let produced = produce(server.address(), &load)?.per_second();
                 eprintln!("{peer:?} {class:?}, one producer: {produced:.0} records/s");
                 *least = least.min(produced);
@@ -81,13 +89,15 @@ impl Half {
     }
 }
 
-async fn turn(peer: Peer, options: &Options, half: &Half) -> Result<Turn> {
+async fn turn(peer: Peer, options: &Options, half: &Half, ballast: &mut Ballast) -> Result<Turn> {
     let time = Duration::from_secs_f64(MINUTE * options.scale);
     let mut turn = Turn::default();
     let server = Server::start(peer, Class::Fsync).await?;
     warm_up(&server, Class::Fsync, warm_up_time(options))?;
+    rest(&server, ballast)?;
     let (produced, cpu) = produce_counted(&server, Class::Fsync, "durable", 1_000, time)?;
     (turn.durable_1k, turn.durable_cpu_per_gb) = (produced.per_second(), cpu);
+    rest(&server, ballast)?;
     create(&server, "latency", 1, Class::Fsync)?;
     turn.durable_latency = Some(latencies(server.address(), "latency", (1_000, half.durable), -1, time)?);
     turn.peak_rss = server.usage()?.peak_rss_bytes as f64 / 1e6;
@@ -95,8 +105,10 @@ async fn turn(peer: Peer, options: &Options, half: &Half) -> Result<Turn> {
 
     let server = Server::start(peer, Class::PageCache).await?;
     warm_up(&server, Class::PageCache, warm_up_time(options))?;
+    rest(&server, ballast)?;
     let (produced, _) = produce_counted(&server, Class::PageCache, "small", 100, time)?;
     turn.cached_100 = produced.per_second();
+    rest(&server, ballast)?;
     let (produced, cpu) = produce_counted(&server, Class::PageCache, "large", 1_000, time)?;
     (turn.cached_1k, turn.cached_cpu_per_gb) = (produced.per_second(), cpu);
     let cpu_before = server.usage()?.cpu_seconds;
@@ -107,6 +119,7 @@ async fn turn(peer: Peer, options: &Options, half: &Half) -> Result<Turn> {
     ] {
         let batches = options.sized(CATCH_UP_BYTES) / BATCH_BYTES as u64 / PRODUCERS as u64;
         let load = load(Class::PageCache, topic, bytes, PRODUCERS, Limit::Batches(batches));
+        rest(&server, ballast)?;
         create(&server, topic, PRODUCERS, Class::PageCache)?;
         let produced = produce(server.address(), &load)?;
         for (rate, is_cold) in [(warm, false), (cold, true)] {
@@ -124,6 +137,7 @@ async fn turn(peer: Peer, options: &Options, half: &Half) -> Result<Turn> {
         Connection::open(server.address())?.delete_topic(topic)?;
     }
     ensure!(read > 0 && server.usage()?.cpu_seconds > cpu_before, "nothing was read");
+    rest(&server, ballast)?;
     create(&server, "latency", 1, Class::PageCache)?;
     turn.cached_latency = Some(latencies(server.address(), "latency", (1_000, half.cached), 1, time)?);
     turn.peak_rss = turn.peak_rss.max(server.usage()?.peak_rss_bytes as f64 / 1e6);
@@ -132,6 +146,16 @@ async fn turn(peer: Peer, options: &Options, half: &Half) -> Result<Turn> {
 
 fn warm_up_time(options: &Options) -> Duration {
     Duration::from_secs_f64((MINUTE * options.scale / 4.0).max(4.0))
+}
+
+/// Nothing is left of the row before, and memory is as it was at its beginning.
+fn rest(server: &Server, ballast: &mut Ballast) -> Result<()> {
+    let begin = Instant::now();
+    while folder_bytes(server.data())? > EMPTY_BYTES {
+        ensure!(begin.elapsed() < REMOVAL_LIMIT, "the files of a deleted topic are still there");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    ballast.fill()
 }
 
 /// A Java process compiles while it runs: nobody is measured before that.

@@ -7,7 +7,7 @@ mod peer;
 mod produce;
 mod wire;
 
-pub use cache::forget_files;
+pub use cache::{Ballast, folder_bytes, forget_files};
 pub use consume::{Consumed, consume, count_records};
 pub use latency::{Latencies, latencies};
 pub use peer::{Class, Peer, Server};
