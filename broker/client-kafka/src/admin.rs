@@ -33,7 +33,7 @@ impl Admin for KafkaAdmin {
         self.0.topics.forget(&name);
         let described = self.propagated(&name, |described| described.is_some()).await?;
         let described = described.ok_or_else(|| AdminError::UnknownTopic { topic: name.clone() })?;
-        Ok(description(&name, described, config))
+        Ok(description(&name, &described, config))
     }
 
     async fn delete_topic(&self, topic: &str) -> Result<(), AdminError> {
@@ -52,7 +52,7 @@ impl Admin for KafkaAdmin {
         let new = NewPartitions::new(topic, count);
         self.settle(topic, clients.admin.create_partitions([&new], &self.options()).await)?;
         self.0.topics.forget(topic);
-        self.propagated(topic, |found| found.is_none_or(|found| found.partitions >= partitions)).await.map(drop)
+        self.propagated(topic, |found| found.is_none_or(|found| found.partition_count() >= partitions)).await.map(drop)
     }
 
     async fn alter_topic_config(
@@ -92,14 +92,14 @@ impl Admin for KafkaAdmin {
         let names: Vec<&str> = found.keys().map(String::as_str).collect();
         let mut settings = self.0.settings(&names).await?;
         let describe =
-            |(name, described): (&String, &Described)| Some(description(name, *described, settings.remove(name)?.own));
+            |(name, described): (&String, &Described)| Some(description(name, described, settings.remove(name)?.own));
         Ok(found.iter().filter_map(describe).collect())
     }
 
     async fn describe_topic(&self, topic: &str) -> Result<Option<TopicDescription>, AdminError> {
         let Some(described) = self.0.describe(topic).await? else { return Ok(None) };
         let settings = self.0.settings(&[topic]).await?.remove(topic);
-        Ok(settings.map(|settings| description(topic, described, settings.own)))
+        Ok(settings.map(|settings| description(topic, &described, settings.own)))
     }
 
     async fn group_offsets(&self, group: &str) -> Result<BTreeMap<TopicPartition, GroupOffset>, AdminError> {
@@ -162,12 +162,12 @@ impl KafkaAdmin {
     async fn propagated(
         &self,
         topic: &str,
-        is_there: impl Fn(Option<Described>) -> bool,
+        is_there: impl Fn(Option<&Described>) -> bool,
     ) -> Result<Option<Described>, AdminError> {
         let deadline = Instant::now() + self.0.timeout();
         loop {
             let described = self.0.describe(topic).await?;
-            if is_there(described) {
+            if is_there(described.as_ref()) {
                 return Ok(described);
             }
             if Instant::now() >= deadline {
@@ -179,7 +179,7 @@ impl KafkaAdmin {
     }
 }
 
-fn description(name: &str, described: Described, config: TopicConfig) -> TopicDescription {
+fn description(name: &str, described: &Described, config: TopicConfig) -> TopicDescription {
     let internal = name.starts_with("__") || name.starts_with("_sluice");
-    TopicDescription { name: name.into(), id: described.id, partitions: described.partitions, config, internal }
+    TopicDescription { name: name.into(), id: described.id, partitions: described.partition_count(), config, internal }
 }

@@ -52,7 +52,7 @@ impl Inner {
         let Some(described) = self.describe(topic).await? else { return Ok(None) };
         let settings = self.settings(&[topic]).await?.remove(&**topic).unwrap_or_default();
         let batch_bytes_max = settings.batch_bytes_max.unwrap_or(MAX_MESSAGE_BYTES_DEFAULT);
-        let facts = TopicFacts { partitions: described.partitions, batch_bytes_max };
+        let facts = TopicFacts { partitions: described.partition_count(), batch_bytes_max };
         self.topics.0.lock().insert(topic.clone(), (Instant::now(), facts));
         Ok(Some(facts).filter(has_it))
     }

@@ -79,6 +79,8 @@ pub struct Counted {
     pub group_commits: AtomicU64,
     pub consumed: AtomicU64,
     pub assignments: AtomicU64,
+    /// By the client, in a cooperative rebalance.
+    pub repeated: AtomicU64,
     pub audits: AtomicU64,
     pub topics: AtomicU64,
 }
@@ -206,6 +208,7 @@ impl Account {
             group_commits: of(&counted.group_commits),
             consumed: of(&counted.consumed),
             assignments: of(&counted.assignments),
+            repeated: of(&counted.repeated),
             audits: of(&counted.audits),
             topics: of(&counted.topics),
         }
@@ -232,6 +235,7 @@ pub struct Figures {
     /// Records that groups received, repetitions after a rebalance counted.
     pub consumed: u64,
     pub assignments: u64,
+    pub repeated: u64,
     /// Comparisons of a group's offsets with what it was told, while the run went on.
     pub audits: u64,
     /// Created and most of them deleted, each deletion followed by a round of cleaning.
@@ -243,7 +247,7 @@ impl fmt::Display for Figures {
         write!(
             f,
             "{} records acknowledged; {} transactions committed ({} with offsets), {} aborted ({} left open), {} in doubt; \
-             3 groups consumed {} records, {} commits acknowledged, {} assignments, {} audits of offsets; {} topics made and deleted",
+             3 groups consumed {} records, {} commits acknowledged, {} assignments ({} records repeated by the client in them), {} audits of offsets; {} topics made and deleted",
             self.acknowledged,
             self.committed,
             self.with_offsets,
@@ -253,6 +257,7 @@ impl fmt::Display for Figures {
             self.consumed,
             self.group_commits,
             self.assignments,
+            self.repeated,
             self.audits,
             self.topics
         )

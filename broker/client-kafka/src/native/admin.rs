@@ -11,10 +11,28 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::time::Duration;
 
-#[derive(Debug, Clone, Copy)]
+/// A topic, as the cluster's metadata has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Described {
     pub id: TopicId,
-    pub partitions: i32,
+    /// In their order.
+    pub partitions: Vec<Place>,
+}
+
+/// Where a partition is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub partition: i32,
+    /// -1: none.
+    pub leader: i32,
+    pub replicas: Vec<i32>,
+    pub isr: Vec<i32>,
+}
+
+impl Described {
+    pub(crate) fn partition_count(&self) -> i32 {
+        i32::try_from(self.partitions.len()).unwrap_or(i32::MAX)
+    }
 }
 
 pub(super) type Submit<'a> =
@@ -58,7 +76,7 @@ pub(super) fn request<C: ClientContext, T>(
     }
 }
 
-/// One answer per topic that was found or refused.
+/// One answer per topic that was found or refused. Unlike a client's own look at the metadata, this never creates a topic.
 pub(crate) fn describe_topics<C: ClientContext>(
     client: &Client<C>,
     topics: &[&str],
@@ -97,13 +115,36 @@ unsafe fn described(topic: *const rd::rd_kafka_TopicDescription_t) -> (String, R
         if failure.code != Code::NoError {
             return (name, Err(failure));
         }
-        let mut partitions = 0;
-        rd::rd_kafka_TopicDescription_partitions(topic, &mut partitions);
+        let mut count = 0;
+        let found = rd::rd_kafka_TopicDescription_partitions(topic, &mut count);
+        let mut partitions: Vec<Place> = (0..count).map(|i| place(*found.add(i))).collect();
+        partitions.sort_by_key(|place| place.partition);
         let uuid = rd::rd_kafka_TopicDescription_topic_id(topic);
         let mut id = [0; 16];
         id[..8].copy_from_slice(&rd::rd_kafka_Uuid_most_significant_bits(uuid).to_be_bytes());
         id[8..].copy_from_slice(&rd::rd_kafka_Uuid_least_significant_bits(uuid).to_be_bytes());
-        (name, Ok(Described { id: TopicId(id), partitions: i32::try_from(partitions).unwrap_or(i32::MAX) }))
+        (name, Ok(Described { id: TopicId(id), partitions }))
+    }
+}
+
+/// # Safety
+/// `partition` is valid.
+unsafe fn place(partition: *const rd::rd_kafka_TopicPartitionInfo_t) -> Place {
+    // SAFETY: by this function's contract; the nodes live as long as the partition.
+    unsafe {
+        let ids = |nodes: *mut *const rd::rd_kafka_Node_t, count: usize| {
+            (0..count).map(|i| rd::rd_kafka_Node_id(*nodes.add(i))).collect::<Vec<i32>>()
+        };
+        let (mut isr, mut replicas) = (0, 0);
+        let in_sync = rd::rd_kafka_TopicPartitionInfo_isr(partition, &mut isr);
+        let all = rd::rd_kafka_TopicPartitionInfo_replicas(partition, &mut replicas);
+        let leader = rd::rd_kafka_TopicPartitionInfo_leader(partition);
+        Place {
+            partition: rd::rd_kafka_TopicPartitionInfo_partition(partition),
+            leader: if leader.is_null() { -1 } else { rd::rd_kafka_Node_id(leader) },
+            replicas: ids(all, replicas),
+            isr: ids(in_sync, isr),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Topics, their settings and records, with the words that the broker gave its refusals: `rdkafka` drops them.
 
-use super::admin::request;
-use super::{PartitionList, borrowed, entries, failure_of, text};
+use super::admin::{Described, describe_topics, request};
+use super::{PartitionList, borrowed, entries, text};
 use crate::error::Failure;
 use rd::rd_kafka_admin_op_t as Op;
 use rdkafka::bindings as rd;
@@ -21,92 +21,15 @@ pub(crate) struct Setting {
     pub is_own: bool,
 }
 
-/// A topic, as the cluster's metadata has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Described {
-    pub id: [u8; 16],
-    /// In their order.
-    pub partitions: Vec<Place>,
-}
-
-/// Where a partition is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub partition: i32,
-    /// -1: none.
-    pub leader: i32,
-    pub replicas: Vec<i32>,
-    pub isr: Vec<i32>,
-}
-
-/// Unlike a client's own look at the metadata, this never creates the topic.
+/// One topic of [`describe_topics`].
 pub(crate) fn describe<C: ClientContext>(
     client: &Client<C>,
     topic: &str,
     timeout: Duration,
 ) -> Result<Described, Failure> {
-    let name = text(topic);
-    let mut names = [name.as_ptr()];
-    // SAFETY: the names are copied into the collection, which the request copies; what is read belongs to the event.
-    unsafe {
-        let collection = rd::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
-        let answer = request(
-            client,
-            Op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-            timeout,
-            &mut |rk, options, queue| rd::rd_kafka_DescribeTopics(rk, collection, options, queue),
-            |event| {
-                let mut count = 0;
-                let result = rd::rd_kafka_event_DescribeTopics_result(event);
-                let found = rd::rd_kafka_DescribeTopics_result_topics(result, &mut count);
-                if count == 0 { Err(Code::UnknownTopicOrPartition.into()) } else { described(*found) }
-            },
-        );
-        rd::rd_kafka_TopicCollection_destroy(collection);
-        answer?
-    }
-}
-
-/// # Safety
-/// `topic` is valid.
-unsafe fn described(topic: *const rd::rd_kafka_TopicDescription_t) -> Result<Described, Failure> {
-    // SAFETY: by this function's contract; what the getters return lives as long as the topic.
-    unsafe {
-        let failure = failure_of(rd::rd_kafka_TopicDescription_error(topic));
-        if failure.code != Code::NoError {
-            return Err(failure);
-        }
-        let uuid = rd::rd_kafka_TopicDescription_topic_id(topic);
-        let mut id = [0; 16];
-        id[..8].copy_from_slice(&rd::rd_kafka_Uuid_most_significant_bits(uuid).to_be_bytes());
-        id[8..].copy_from_slice(&rd::rd_kafka_Uuid_least_significant_bits(uuid).to_be_bytes());
-        let mut count = 0;
-        let found = rd::rd_kafka_TopicDescription_partitions(topic, &mut count);
-        let mut partitions: Vec<Place> = (0..count).map(|i| place(*found.add(i))).collect();
-        partitions.sort_by_key(|place| place.partition);
-        Ok(Described { id, partitions })
-    }
-}
-
-/// # Safety
-/// `partition` is valid.
-unsafe fn place(partition: *const rd::rd_kafka_TopicPartitionInfo_t) -> Place {
-    // SAFETY: by this function's contract; the nodes live as long as the partition.
-    unsafe {
-        let ids = |nodes: *mut *const rd::rd_kafka_Node_t, count: usize| {
-            (0..count).map(|i| rd::rd_kafka_Node_id(*nodes.add(i))).collect::<Vec<i32>>()
-        };
-        let (mut isr, mut replicas) = (0, 0);
-        let in_sync = rd::rd_kafka_TopicPartitionInfo_isr(partition, &mut isr);
-        let all = rd::rd_kafka_TopicPartitionInfo_replicas(partition, &mut replicas);
-        let leader = rd::rd_kafka_TopicPartitionInfo_leader(partition);
-        Place {
-            partition: rd::rd_kafka_TopicPartitionInfo_partition(partition),
-            leader: if leader.is_null() { -1 } else { rd::rd_kafka_Node_id(leader) },
-            replicas: ids(all, replicas),
-            isr: ids(in_sync, isr),
-        }
-    }
+    describe_topics(client, &[topic], timeout)?
+        .remove(topic)
+        .unwrap_or_else(|| Err(Code::UnknownTopicOrPartition.into()))
 }
 
 /// -1 for `partitions` and `replication_factor`: the broker's default (KIP-464).

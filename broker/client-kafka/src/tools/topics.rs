@@ -2,7 +2,7 @@
 
 use super::{Cluster, ToolError};
 use crate::native::PartitionList;
-use crate::native::admin as settings;
+use crate::native::admin::{self as settings, Place};
 use crate::native::topics as native;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use std::collections::BTreeMap;
@@ -75,15 +75,15 @@ impl Cluster {
         let own = native::topic_settings(self.client(), topic, self.timeout()).map_err(failed)?;
         let numbers: Vec<i32> = described.partitions.iter().map(|place| place.partition).collect();
         let bounds = self.bounds(topic, &numbers)?;
-        let partition = |place: native::Place| {
+        let partition = |place: Place| {
             let (start, end) = bounds.get(&place.partition).copied().unwrap_or((-1, -1));
-            let native::Place { partition, leader, replicas, isr } = place;
+            let Place { partition, leader, replicas, isr } = place;
             PartitionDetails { partition, leader, replicas, isr, start, end }
         };
         let partitions = described.partitions.into_iter().map(partition).collect();
         let setting = |native::Setting { name, value, is_own }| TopicSetting { name, value, is_own };
         let settings = own.into_iter().map(setting).collect();
-        Ok(TopicDetails { topic: topic.to_owned(), id: described.id, partitions, settings })
+        Ok(TopicDetails { topic: topic.to_owned(), id: described.id.0, partitions, settings })
     }
 
     /// `None`: what the broker takes for new topics.
