@@ -298,9 +298,7 @@ impl Taking<'_> {
         self.next = block.end_offset();
         true
     }
-}
 
-impl Taking<'_> {
     /// Of the block that holds the first offset wanted, what is wanted: copied, so that the next block is taken whole.
     fn take_end(&mut self, block: &Block, file: &Arc<dyn StorageFile>, position: u64) -> bool {
         let mut payload = vec![0; block.payload_len as usize];

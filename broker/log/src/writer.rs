@@ -56,7 +56,7 @@ pub(crate) struct Tail {
     file: Arc<dyn StorageFile>,
     position: u64,
     compacted_bytes: u64,
-    /// Behind the position may stand part of a mark.
+    /// Behind the position may stand part of a mark, or of a group that was refused.
     ragged: bool,
     /// Something was written since it was synced.
     dirty: bool,
@@ -301,7 +301,11 @@ impl Writer {
     /// A write failed (a full disk): nothing of the group stays, and the next one may succeed.
     fn take_back_group(&mut self, cause: &io::Error) {
         // What did reach the file must not be found by a later recovery: it was refused.
-        let undone = self.settle().and_then(|()| self.truncate_tail());
+        let undone = self.settle().and_then(|()| {
+            let tail = self.file.as_mut().expect("it was written to");
+            tail.ragged = true;
+            tail.make_whole()
+        });
         if let Err(error) = undone {
             self.poison(&error);
             let error = self.shared.queue.closed().unwrap_or(LogAppendError::Closed);
@@ -311,11 +315,6 @@ impl Writer {
         (self.durable, self.unsynced_bytes) = (self.sequence, 0);
         let error = self.unavailable(cause);
         self.fail_group(&error);
-    }
-
-    fn truncate_tail(&mut self) -> io::Result<()> {
-        let tail = self.file.as_ref().expect("it was written to");
-        tail.file.truncate(tail.position).and_then(|()| tail.file.sync())
     }
 
     fn fail_group(&mut self, error: &LogAppendError) {

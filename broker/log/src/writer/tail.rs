@@ -145,7 +145,7 @@ impl Writer {
 
 impl Tail {
     /// Syncs what is in it, and nothing else: a mark that was half written would look like damage in a sealed file.
-    fn make_whole(&self) -> io::Result<()> {
+    pub(super) fn make_whole(&self) -> io::Result<()> {
         if self.ragged {
             self.file.truncate(self.position)?;
         }
