@@ -160,14 +160,10 @@ impl EmbeddedBroker {
         committed: bool,
     ) -> Result<PiecesRead, LogReadError> {
         let log = &self.inner.log;
-        let mut read = match log.read_in_place(topic, partition, offset, bytes_max, committed)? {
+        let read = match log.read_in_place(topic, partition, offset, bytes_max, committed)? {
             Some(read) => read,
             None => off_the_worker(|| log.read_from_disk(topic, partition, offset, bytes_max, committed))?,
         };
-        let ahead = std::mem::take(&mut read.ahead);
-        if !ahead.is_empty() {
-            off_the_worker(|| ahead.begin());
-        }
         self.inner.traffic.left(topic, partition, read.size_bytes);
         Ok(read)
     }

@@ -69,7 +69,7 @@ pub use config::{
 pub use datadir::DataDir;
 pub use error::{LogAppendError, LogReadError, OpenError, TopicError};
 pub use fail::{Clock, FailPoints, SystemClock};
-pub use in_place::{FileRange, Piece, PiecesRead, ReadAhead};
+pub use in_place::{FileRange, Piece, PiecesRead};
 pub use index::Damage;
 pub use latency::{Histogram, HistogramSnapshot};
 pub use log::{Log, LogPart, LogParts, Observer, PartitionInfo, TopicFacts};

@@ -1,11 +1,10 @@
 //! The disk, passed in: one flat directory of files.
 
 use crate::latency::Histogram;
-use rustix::fs::{Advice, fadvise, sendfile};
+use rustix::fs::sendfile;
 use rustix::io::{ReadWriteFlags, preadv2};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSliceMut};
-use std::num::NonZeroU64;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -42,11 +41,6 @@ pub trait StorageFile: Send + Sync {
     fn read_resident(&self, buffer: &mut [u8], position: u64) -> bool {
         let _ = (buffer, position);
         false
-    }
-
-    /// These bytes are read soon: the disk may begin.
-    fn will_need(&self, position: u64, size_bytes: usize) {
-        let _ = (position, size_bytes);
     }
 
     /// Sends bytes to a socket that does not block, without copying them; returns how many it took.
@@ -196,10 +190,6 @@ impl StorageFile for RealFile {
         let size = buffer.len();
         let read = preadv2(&self.file, &mut [IoSliceMut::new(buffer)], position, ReadWriteFlags::NOWAIT);
         read.is_ok_and(|read| read == size)
-    }
-
-    fn will_need(&self, position: u64, size_bytes: usize) {
-        let _ = fadvise(&self.file, position, NonZeroU64::new(size_bytes as u64), Advice::WillNeed);
     }
 
     fn send(&self, socket: BorrowedFd<'_>, mut position: u64, size_bytes: usize) -> io::Result<usize> {

@@ -192,7 +192,8 @@ impl Log {
                 high = middle;
             }
         }
-        Ok((found, low))
+        // Nothing of an epoch that is gone: it ends where the log begins. Source: `LeaderEpochFileCache.endOffsetFor`.
+        Ok(if found < 0 { (leader_epoch, start) } else { (found, low) })
     }
 }
 
