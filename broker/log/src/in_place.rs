@@ -354,7 +354,10 @@ mod tests {
 
     #[test]
     fn what_lies_between_near_runs_is_read_along_and_what_lies_between_far_ones_is_not() {
-        let at = |file, position, size_bytes| Location { file, run: Run { base_offset: 0, position, size_bytes, max_timestamp: 0 } };
+        let at = |file, position, size_bytes| Location {
+            file,
+            run: Run { base_offset: 0, position, size_bytes, max_timestamp: 0 },
+        };
         let found = |runs: &[Location]| -> Vec<(u64, u64, u64)> {
             stretches(runs).iter().map(|stretch| (stretch.file, stretch.from, stretch.to)).collect()
         };
