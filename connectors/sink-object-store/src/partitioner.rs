@@ -183,10 +183,10 @@ pub fn refusals(batch: &Batch, rows: &[usize], code: &str, reason: &str) -> Resu
 impl Naming {
     /// Source: Confluent `TopicPartitionWriter.fileKey`.
     #[must_use]
-    pub fn key(&self, topic: &str, partition: i32, directory: &str, first_offset: i64) -> String {
+    pub fn key(&self, (topic, directory): (&str, &str), (origin, partition): (&str, i32), first_offset: i64) -> String {
         let Self { topics_dir, directory_delim: slash, file_delim, offset_width, extension } = self;
         let above = if topics_dir.is_empty() { String::new() } else { format!("{topics_dir}{slash}") };
-        let name = format!("{topic}{file_delim}{partition}{file_delim}{first_offset:0offset_width$}{extension}");
+        let name = format!("{origin}{file_delim}{partition}{file_delim}{first_offset:0offset_width$}{extension}");
         if directory.is_empty() {
             format!("{above}{topic}{slash}{name}")
         } else {
@@ -220,9 +220,14 @@ mod tests {
 
     #[test]
     fn keys_are_confluents() {
-        assert_eq!(naming().key("orders", 3, "partition=3", 42), "topics/orders/partition=3/orders+3+0000000042.json");
+        assert_eq!(
+            naming().key(("orders", "partition=3"), ("orders", 3), 42),
+            "topics/orders/partition=3/orders+3+0000000042.json"
+        );
         let bare = Naming { topics_dir: String::new(), offset_width: 0, file_delim: "-".into(), ..naming() };
-        assert_eq!(bare.key("orders", 0, "", 7), "orders/orders-0-7.json");
+        assert_eq!(bare.key(("orders", ""), ("orders", 0), 7), "orders/orders-0-7.json");
+        // Renamed by a transformation: the folder says what it is, the name stays that of the delivery.
+        assert_eq!(bare.key(("sales", ""), ("orders", 0), 7), "sales/orders-0-7.json");
     }
 
     #[test]

@@ -74,7 +74,9 @@ impl ObjectStoreTask {
         let first_offset = first_offset.ok_or_else(|| {
             Error::fatal("object-store.no-offset", "the records have no offsets to name an object by")
         })?;
-        let key = self.settings.naming.key(&delivery.topic(), delivery.partition(), &target.directory, first_offset);
+        let (origin, partition) = (delivery.topic(), delivery.partition());
+        let folder = (target.rows.topic(), target.directory.as_str());
+        let key = self.settings.naming.key((&folder.0, folder.1), (&origin, partition), first_offset);
         let (format, options) = self.settings.format.writer();
         let output = self.store.upload(&key, IfExists::Overwrite).context(&key)?;
         let writer = Writer::open(format, &options, output)?;

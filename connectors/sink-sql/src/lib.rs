@@ -142,9 +142,10 @@ impl SqlSinkTask {
         changes: &mut Vec<String>,
         parts: &mut Vec<Part>,
     ) -> Result<()> {
+        // Rows go where transformations have sent them; what they are known by is where they were read.
+        let table = self.config.table(&batch.topic());
         let topic = delivery.topic();
         let origin = Origin { topic: &topic, partition: delivery.partition() };
-        let table = self.config.table(&topic);
         let schema: Value = batch.schema().parse()?;
         let tombstone_count = batch.tombstones();
         let rest = if tombstone_count > 0 {

@@ -149,8 +149,38 @@ pub enum ConnectorCommand {
         #[arg(long)]
         reset: bool,
     },
+    /// Records that failed: cause, place, and what became of them
+    Errors {
+        name: String,
+        /// At most so many
+        #[arg(short = 'n', long, default_value_t = 100)]
+        limit: u32,
+        /// From this place in the queue on
+        #[arg(long, value_name = "PARTITION/OFFSET", value_parser = letter)]
+        from: Option<(i32, i64)>,
+    },
+    /// Send failed records again, to this connector only, each once
+    Redrive {
+        name: String,
+        /// Which ones, by partition and offset of the queue; none: all that did not arrive since
+        #[arg(value_name = "PARTITION/OFFSET", value_parser = letter)]
+        letters: Vec<(i32, i64)>,
+        /// Give this one another value
+        #[arg(long, value_name = "TEXT")]
+        value: Option<String>,
+        /// Show what would be delivered
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Everything wrong with a config, without storing it
     Validate { file: PathBuf },
+}
+
+/// `3/120`, or `120` in a queue of one partition.
+fn letter(text: &str) -> Result<(i32, i64), String> {
+    let (partition, offset) = text.split_once('/').unwrap_or(("0", text));
+    let parsed = partition.parse().ok().zip(offset.parse().ok());
+    parsed.ok_or_else(|| "give partition and offset of the dead letter, as in 0/12".to_owned())
 }
 
 #[derive(Debug, Subcommand)]

@@ -44,6 +44,12 @@ pub async fn run(command: ConnectorCommand, remote: &Remote) -> Result<(), Exit>
         ConnectorCommand::Offsets { name, alter, reset } => {
             offsets(&client, remote, &format!("{}/offsets", of(&name)), alter.as_deref(), reset).await?;
         }
+        ConnectorCommand::Errors { name, limit, from } => {
+            crate::redrive::errors(&client, remote, &name, limit, from).await?;
+        }
+        ConnectorCommand::Redrive { name, letters, value, dry_run } => {
+            crate::redrive::redrive(&client, remote, &name, (letters, value), dry_run).await?;
+        }
         ConnectorCommand::Validate { file } => validate(&client, remote, &file).await?,
     }
     Ok(())

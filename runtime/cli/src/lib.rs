@@ -26,6 +26,7 @@ mod log_files;
 mod output;
 mod plugin;
 mod properties;
+mod redrive;
 mod standalone;
 mod start;
 mod topic;

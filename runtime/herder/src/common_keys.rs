@@ -214,23 +214,26 @@ fn error_keys(def: ConfigDef) -> ConfigDef {
 }
 
 fn sink_keys(def: ConfigDef) -> ConfigDef {
-    use ConfigType::{Boolean, List, Short, String};
-    use Importance::{High, Medium};
-    def.define(ConfigKey::new(TOPICS, List, value(""), High, "Topics to consume, separated by commas.").shown(
-        COMMON_GROUP,
-        4,
-        "LONG",
-        "Topics",
-    ))
-    .define(
-        ConfigKey::new(TOPICS_REGEX, String, value(""), High, "Regular expression of the topics to consume.").shown(
+    use ConfigType::{List, String};
+    use Importance::High;
+    dead_letter_keys(def)
+        .define(ConfigKey::new(TOPICS, List, value(""), High, "Topics to consume, separated by commas.").shown(
             COMMON_GROUP,
             4,
             "LONG",
-            "Topics regex",
-        ),
-    )
-    .define(
+            "Topics",
+        ))
+        .define(
+            ConfigKey::new(TOPICS_REGEX, String, value(""), High, "Regular expression of the topics to consume.")
+                .shown(COMMON_GROUP, 4, "LONG", "Topics regex"),
+        )
+}
+
+/// Kafka Connect has them for sinks only.
+fn dead_letter_keys(def: ConfigDef) -> ConfigDef {
+    use ConfigType::{Boolean, Short, String};
+    use Importance::Medium;
+    def.define(
         ConfigKey::new(DLQ_TOPIC, String, value(""), Medium, "The topic that records go to which cannot be processed.")
             .shown(ERROR_GROUP, 6, "MEDIUM", "Dead Letter Queue Topic Name"),
     )
@@ -253,40 +256,41 @@ fn sink_keys(def: ConfigDef) -> ConfigDef {
 fn source_keys(def: ConfigDef) -> ConfigDef {
     use ConfigType::{List, Long, String};
     use Importance::{Low, Medium};
-    def.define(
-        ConfigKey::new("topic.creation.groups", List, value(""), Low, "Groups of topics that are created alike.")
-            .shown(TOPIC_CREATION_GROUP, 1, "LONG", "Topic Creation Groups"),
-    )
-    .define(
-        ConfigKey::new(
-            "exactly.once.support",
-            String,
-            value("requested"),
-            Medium,
-            "required: fail when the connector cannot deliver exactly once.",
+    dead_letter_keys(def)
+        .define(
+            ConfigKey::new("topic.creation.groups", List, value(""), Low, "Groups of topics that are created alike.")
+                .shown(TOPIC_CREATION_GROUP, 1, "LONG", "Topic Creation Groups"),
         )
-        .validator(one_of(&["requested", "required"]))
-        .shown(EXACTLY_ONCE_GROUP, 2, "SHORT", "Exactly once support"),
-    )
-    .define(
-        ConfigKey::new("transaction.boundary", String, value("poll"), Medium, "Where transactions end.")
-            .validator(one_of(&["poll", "interval", "connector"]))
-            .shown(EXACTLY_ONCE_GROUP, 3, "SHORT", "Transaction Boundary"),
-    )
-    .define(
-        ConfigKey::new(
-            "transaction.boundary.interval.ms",
-            Long,
-            Default::Unset,
-            Low,
-            "With interval: how long one is.",
+        .define(
+            ConfigKey::new(
+                "exactly.once.support",
+                String,
+                value("requested"),
+                Medium,
+                "required: fail when the connector cannot deliver exactly once.",
+            )
+            .validator(one_of(&["requested", "required"]))
+            .shown(EXACTLY_ONCE_GROUP, 2, "SHORT", "Exactly once support"),
         )
-        .validator(at_least(0.0))
-        .shown(EXACTLY_ONCE_GROUP, 4, "SHORT", "Transaction boundary interval"),
-    )
-    .define(
-        ConfigKey::new("offsets.storage.topic", String, Default::Unset, Low, "The connector's own offsets topic.")
-            .validator(Validator::NonEmpty)
-            .shown(OFFSETS_TOPIC_GROUP, 1, "LONG", "Offsets topic"),
-    )
+        .define(
+            ConfigKey::new("transaction.boundary", String, value("poll"), Medium, "Where transactions end.")
+                .validator(one_of(&["poll", "interval", "connector"]))
+                .shown(EXACTLY_ONCE_GROUP, 3, "SHORT", "Transaction Boundary"),
+        )
+        .define(
+            ConfigKey::new(
+                "transaction.boundary.interval.ms",
+                Long,
+                Default::Unset,
+                Low,
+                "With interval: how long one is.",
+            )
+            .validator(at_least(0.0))
+            .shown(EXACTLY_ONCE_GROUP, 4, "SHORT", "Transaction boundary interval"),
+        )
+        .define(
+            ConfigKey::new("offsets.storage.topic", String, Default::Unset, Low, "The connector's own offsets topic.")
+                .validator(Validator::NonEmpty)
+                .shown(OFFSETS_TOPIC_GROUP, 1, "LONG", "Offsets topic"),
+        )
 }

@@ -41,6 +41,10 @@ pub enum HerderError {
     NotStopped { name: String },
     #[error("{message}")]
     OffsetsRefused { message: String },
+    #[error("the dead letters cannot be read: {message}")]
+    DeadLetters { message: String },
+    #[error("not all dead letters were sent again: {message}")]
+    RedriveFailed { message: String },
     #[error("the plugin {class} failed: {source}")]
     Plugin { class: String, source: ConnectError },
     #[error("the config store cannot be written: {0}")]

@@ -98,6 +98,9 @@ pub(crate) struct Shared {
     pub log_problem: OnceLock<watch::Receiver<Option<String>>>,
     /// Changes of configs, one after the other: read, write to the log, tell the loop.
     writes: tokio::sync::Mutex<()>,
+    pub worker: Arc<Worker>,
+    /// Dead letters are sent again by one request at a time.
+    pub redrives: tokio::sync::Mutex<()>,
 }
 
 impl Herder {
@@ -121,6 +124,7 @@ impl Herder {
             asking: Semaphore::new(ASKED_AT_ONCE_MAX),
             generation: AtomicU64::new(generations.max().map_or(1, |newest| newest + 1)),
         };
+        let worker = Arc::clone(&jobs.worker);
         let mut state_loop = StateLoop::new(context.config.clone(), Arc::new(jobs), changes);
         state_loop.restore(stored, stored_statuses);
         tokio::spawn(state_loop.run(receiver));
@@ -134,8 +138,12 @@ impl Herder {
             changes: seen_changes,
             log_problem: OnceLock::new(),
             writes: tokio::sync::Mutex::new(()),
+            worker,
+            redrives: tokio::sync::Mutex::new(()),
         };
-        Self { shared: Arc::new(shared) }
+        let shared = Arc::new(shared);
+        tokio::spawn(Arc::clone(&shared).resume_redrives());
+        Self { shared }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

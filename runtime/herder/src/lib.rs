@@ -13,6 +13,7 @@
 
 mod common_keys;
 mod connector_state;
+mod dead_letters;
 mod error;
 mod herder;
 mod job;
@@ -28,9 +29,13 @@ mod validation;
 
 pub use common_keys::{KAFKA_VERSION, converter_key_names};
 pub use connector_state::{ConnectorInfo, ConnectorStatus, StateInfo, TaskInfo};
+pub use dead_letters::{
+    DeadLetterInfo, REDRIVE_LETTERS_MAX, RedriveAnswer, RedriveLetter, RedriveRequest, RedriveResult,
+};
 pub use error::HerderError;
 pub use herder::{Create, GivenConfig, Herder, HerderConfig, HerderContext, RestartRequest};
 pub use offsets::{AlteredOffsets, ConnectorOffset};
 pub use restart::RestartPolicy;
 pub use sluice_storage::{State, TargetState};
+pub use sluice_worker::{Edit, LetterOutcome};
 pub use validation::{ConfigInfo, ConfigInfos};

@@ -63,6 +63,8 @@ fn herder_status(error: &HerderError) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         HerderError::OffsetsRefused { .. }
+        | HerderError::DeadLetters { .. }
+        | HerderError::RedriveFailed { .. }
         | HerderError::Plugin { .. }
         | HerderError::ConfigStore(_)
         | HerderError::Log(_)

@@ -12,6 +12,7 @@ mod connector_plugins;
 mod connectors;
 mod dto;
 mod error;
+mod errors;
 mod health;
 mod metrics;
 mod offsets;

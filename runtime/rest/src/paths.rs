@@ -20,6 +20,9 @@ pub const OFFSETS: &str = "/connectors/{connector}/offsets";
 pub const PLUGINS: &str = "/connector-plugins";
 pub const PLUGIN_CONFIG: &str = "/connector-plugins/{plugin}/config";
 pub const PLUGIN_VALIDATE: &str = "/connector-plugins/{plugin}/config/validate";
+/// Ours: a connector's dead letters.
+pub const ERRORS: &str = "/sluice/v1/connectors/{connector}/errors";
+pub const REDRIVE: &str = "/sluice/v1/connectors/{connector}/errors/redrive";
 /// Ours: the log's topics.
 pub const LOG_TOPICS: &str = "/sluice/v1/topics";
 pub const LOG_TOPIC: &str = "/sluice/v1/topics/{topic}";

@@ -82,3 +82,13 @@ pub fn is_true(query: &[(String, String)], name: &str) -> bool {
 pub fn task_number(text: &str) -> Result<u32, RestError> {
     text.parse().map_err(|_| RestError::NotFound)
 }
+
+/// The number behind `name`, if it was given.
+///
+/// # Errors
+/// [`RestError::BadRequest`] when it is none.
+pub fn parameter(query: &[(String, String)], name: &str) -> Result<Option<i64>, RestError> {
+    let Some((_, text)) = query.iter().find(|(key, _)| key == name) else { return Ok(None) };
+    let message = || format!("{name}={text} is no number");
+    text.parse().map(Some).map_err(|_| RestError::BadRequest { message: message() })
+}

@@ -2,7 +2,7 @@
 
 use crate::error::RestError;
 use crate::request::{BODY_BYTES_MAX, check_accept};
-use crate::{connector_plugins, connectors, health, metrics, offsets, paths, tasks, topics};
+use crate::{connector_plugins, connectors, errors, health, metrics, offsets, paths, tasks, topics};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -71,6 +71,8 @@ pub fn router(context: RestContext) -> Router {
         .route(paths::PLUGINS, get(connector_plugins::list))
         .route(paths::PLUGIN_CONFIG, get(connector_plugins::config))
         .route(paths::PLUGIN_VALIDATE, put(connector_plugins::validate))
+        .route(paths::ERRORS, get(errors::list))
+        .route(paths::REDRIVE, post(errors::redrive))
         .route(paths::LOG_TOPICS, get(topics::list).post(topics::create))
         .route(paths::LOG_TOPIC, get(topics::describe).delete(topics::delete))
         .route(paths::LOG_RECORDS, get(topics::records))

@@ -2,7 +2,7 @@
 
 use crate::dto::{ActiveTopics, CreateTopicRequest, PartitionOffsets, Record, RecordHeader, Topic};
 use crate::error::RestError;
-use crate::request::{JsonBody, is_true};
+use crate::request::{JsonBody, is_true, parameter};
 use crate::router::{Query, RestContext};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -138,12 +138,6 @@ async fn read(
 async fn find(context: &RestContext, topic: &str) -> Result<TopicDescription, RestError> {
     let found = context.herder.broker().admin().describe_topic(topic).await?;
     Ok(found.ok_or_else(|| AdminError::UnknownTopic { topic: topic.into() })?)
-}
-
-fn parameter(query: &[(String, String)], name: &str) -> Result<Option<i64>, RestError> {
-    let Some((_, text)) = query.iter().find(|(key, _)| key == name) else { return Ok(None) };
-    let message = || format!("{name}={text} is no number");
-    text.parse().map(Some).map_err(|_| RestError::BadRequest { message: message() })
 }
 
 fn unreadable(error: impl std::fmt::Display) -> RestError {

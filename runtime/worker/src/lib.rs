@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`worker`] starts and stops tasks; `source_task` and `sink_task` are the loops, readable aloud;
 //! below them, by the verbs of the loops: `transformation_chain`, `source_convert`, `source_append`; `sink_fetch`,
-//! `sink_convert`, `sink_batch` (where batches end), `sink_plan` (the journalled plan), `dead_letter`.
+//! `sink_convert`, `sink_batch` (where batches end), `sink_plan` (the journalled plan), `dead_letter`; `redrive` sends
+//! dead letters again.
 //!
 //! What it is not: it knows no WebAssembly (the registry hands out tasks), decides no restart (the herder does) and
 //! parses no worker configuration file.
@@ -20,6 +21,7 @@ mod config;
 mod dead_letter;
 mod error_report;
 mod predicate;
+mod redrive;
 mod retry;
 mod sink_assignment;
 mod sink_batch;
@@ -42,6 +44,8 @@ mod worker;
 pub use budget::MemoryBudget;
 pub use clock::{Clock, SystemClock};
 pub use config::{ConverterConfig, PlanMode, WorkerConfig};
+pub use dead_letter::{DeadLetterPage, ReadLettersError, StoredLetter, dead_letters};
+pub use redrive::{Edit, Letter, LetterId, LetterOutcome, RedriveEntry, RedriveJournal, RedriveMode, RedriveState};
 pub use sluice_storage::TargetState;
 pub use task_config::{ErrorTolerance, TaskConfigError};
 pub use task_error::TaskError;

@@ -2,6 +2,7 @@
 
 use crate::append::{InFlight, TaskProducer};
 use crate::budget::MemoryBudget;
+use crate::dead_letter::{DeadLetterQueue, PolledLetter};
 use crate::error_report::{RecordError, Stage};
 use crate::source_convert::ConvertedRows;
 use crate::task_error::TaskError;
@@ -28,6 +29,7 @@ pub(crate) struct PendingAppend {
     topics: IndexMap<TopicName, TopicRecords>,
     /// Of several polls the last counts.
     offsets: IndexMap<SourcePartition, Option<SourceOffset>>,
+    letters: Vec<PolledLetter>,
     records: u64,
 }
 
@@ -137,14 +139,35 @@ impl PendingAppend {
         }
     }
 
+    pub fn add_letter(&mut self, letter: PolledLetter) {
+        self.letters.push(letter);
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.offsets.is_empty() && self.topics.is_empty()
+        self.offsets.is_empty() && self.topics.is_empty() && self.letters.is_empty()
     }
 
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        self.topics.values().flat_map(|topic| &topic.partitions).map(RecordBatchBuilder::size_bytes).sum()
+        let records = self.topics.values().flat_map(|topic| &topic.partitions).map(RecordBatchBuilder::size_bytes);
+        let letters = self.letters.iter().map(|letter| letter.record.size_bytes());
+        records.chain(letters).sum()
+    }
+
+    /// The records, without offsets and letters.
+    #[must_use]
+    pub fn into_records(self) -> Vec<PartitionRecords> {
+        let mut all = Vec::new();
+        for (topic, records) in self.topics {
+            for (partition, mut builder) in records.partitions.into_iter().enumerate() {
+                if !builder.is_empty() {
+                    let (topic, partition) = (Arc::clone(&topic), partition as i32);
+                    all.push(PartitionRecords { topic, partition, records: builder.finish() });
+                }
+            }
+        }
+        all
     }
 }
 
@@ -164,6 +187,7 @@ pub(crate) struct Appends {
     offsets: Arc<OffsetBackingStore>,
     connector: ConnectorName,
     budget: MemoryBudget,
+    dead_letters: Option<DeadLetterQueue>,
     pub pending: PendingAppend,
     sent: VecDeque<SentAppend>,
     /// Durable, and the task has not heard of it.
@@ -176,9 +200,11 @@ impl Appends {
         offsets: Arc<OffsetBackingStore>,
         connector: &ConnectorName,
         budget: MemoryBudget,
+        dead_letters: Option<DeadLetterQueue>,
     ) -> Self {
         let (connector, pending) = (connector.clone(), PendingAppend::default());
-        Self { producer, offsets, connector, budget, pending, sent: VecDeque::new(), durable: VecDeque::new() }
+        let (sent, durable) = (VecDeque::new(), VecDeque::new());
+        Self { producer, offsets, connector, budget, dead_letters, pending, sent, durable }
     }
 
     #[must_use]
@@ -199,26 +225,42 @@ impl Appends {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let pending = std::mem::take(&mut self.pending);
-        let offsets: Vec<SourceOffsetPair> = pending.offsets.into_iter().collect();
+        let mut pending = std::mem::take(&mut self.pending);
+        let offsets: Vec<SourceOffsetPair> = std::mem::take(&mut pending.offsets).into_iter().collect();
+        let records = pending.records;
         let entries = OffsetBackingStore::entries(&self.connector, &offsets);
         let mut append = Append { records: self.offsets.encode(&entries)?, group_offsets: Vec::new() };
-        for (topic, records) in pending.topics {
-            for (partition, mut builder) in records.partitions.into_iter().enumerate() {
-                if !builder.is_empty() {
-                    let (topic, partition) = (Arc::clone(&topic), partition as i32);
-                    append.records.push(PartitionRecords { topic, partition, records: builder.finish() });
-                }
-            }
+        if let Some(queue) = &self.dead_letters {
+            append.records.extend(queue.encode_polled(&pending.letters));
         }
+        append.records.extend(pending.into_records());
         if append.is_empty() {
             return Ok(());
         }
         sluice_telemetry::fail_point::hit("source.before_append");
         let entries = Arc::new(entries);
         let in_flight = self.hand_over(&append, &entries).await?;
-        self.sent.push_back(SentAppend { append, entries, in_flight, offsets, records: pending.records });
+        self.sent.push_back(SentAppend { append, entries, in_flight, offsets, records });
         Ok(())
+    }
+
+    /// Appends one letter and waits for it: what was polled with it is not appended.
+    ///
+    /// # Errors
+    /// It did not land.
+    pub async fn send_letter(&mut self, letter: PolledLetter) -> Result<(), TaskError> {
+        let Some(queue) = &self.dead_letters else { return Ok(()) };
+        let append = Append { records: queue.encode_polled(&[letter]), group_offsets: Vec::new() };
+        if append.is_empty() {
+            return Ok(());
+        }
+        loop {
+            let mut in_flight = self.producer.send(&append, None, || ()).await?;
+            match in_flight.durable().await {
+                Ok(_) => return Ok(()),
+                Err(error) => self.producer.wait_for_room(error).await?,
+            }
+        }
     }
 
     async fn hand_over(&self, append: &Append, entries: &Arc<Vec<TopicLogEntry>>) -> Result<InFlight, AppendError> {

@@ -1,5 +1,6 @@
 //! The source loop. Source: Kafka `AbstractWorkerSourceTask`, with KIP-618's atomicity by default.
 
+use crate::dead_letter::{DeadLetterQueue, Originals, PolledLetter, PolledRecord};
 use crate::error_report::{ErrorReporter, RecordError, Stage};
 use crate::retry::{RetryPolicy, jitter};
 use crate::source_append::{Appends, SentAppend};
@@ -13,6 +14,7 @@ use sluice_connect_api::source::PolledBatches;
 use sluice_connect_api::{ConnectError, ErrorKind, SourceOffsetPair, SourceTask};
 use sluice_data::ConnectBatch;
 use sluice_telemetry::SourceTaskMetrics;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Appends on their way at once: one that syncs, one behind it.
@@ -33,6 +35,7 @@ pub(crate) struct WorkerSourceTask {
     topics: TopicCreator,
     appends: Appends,
     errors: ErrorReporter,
+    originals: Originals,
     metrics: SourceTaskMetrics,
     idle_wait: Duration,
     failed_polls: u32,
@@ -57,10 +60,14 @@ impl WorkerSourceTask {
         let task = parts.lifecycle.abortable(factory.source_task(parts.context())).await?;
         let task = task.map_err(|source| parts.connector_error("start", source))?;
         let connector = &parts.spec.id.connector;
-        let appends = Appends::new(producer, context.offsets.clone(), connector, parts.shared.budget.clone());
         let admin = context.broker.admin();
+        let errors = ErrorReporter::new(&parts.spec.id, settings.errors.clone(), clock);
+        let open = || DeadLetterQueue::open(&*admin, &settings.errors, &parts.spec.id, &errors.metrics);
+        let dead_letters = parts.patiently(open).await?;
+        let (offsets, budget) = (context.offsets.clone(), parts.shared.budget.clone());
+        let appends = Appends::new(producer, offsets, connector, budget, dead_letters);
+        let originals = Originals::new(&context.plugins)?;
         let topics = TopicCreator::new(admin, settings.topic_partitions, settings.topic_settings.clone());
-        let errors = ErrorReporter::new(&parts.spec.id, settings.errors, clock);
         let metrics = SourceTaskMetrics::new(connector.as_str(), parts.spec.id.index);
         let (idle_wait, failed_polls, is_abandoned) = (IDLE_WAIT_MIN, 0, false);
         Ok(Self {
@@ -71,6 +78,7 @@ impl WorkerSourceTask {
             topics,
             appends,
             errors,
+            originals,
             metrics,
             idle_wait,
             failed_polls,
@@ -86,9 +94,11 @@ impl WorkerSourceTask {
         self.open().await?;
         while self.is_started().await? {
             let Some(polled) = self.poll().await? else { continue };
-            let batches = self.transform(polled.batches).await?;
-            let rows = self.convert(batches)?;
-            self.append(rows, polled.offsets).await?;
+            for batch in polled.batches {
+                let rows = self.transform_and_convert(&batch).await?;
+                self.append(&batch, rows).await?;
+            }
+            self.append_offsets(polled.offsets).await?;
             self.committed().await?;
         }
         self.close().await
@@ -143,7 +153,7 @@ impl WorkerSourceTask {
                 drop(self.parts.requests.take_event());
                 (self.idle_wait, self.failed_polls) = (IDLE_WAIT_MIN, 0);
                 self.metrics.record_poll.increment(polled.batches.iter().map(|batch| batch.len() as u64).sum());
-                self.report_rejected(&polled)?;
+                self.report_rejected(&polled).await?;
                 Ok(Some(polled))
             }
             Err(error) if error.kind == ErrorKind::Retriable => {
@@ -183,31 +193,26 @@ impl WorkerSourceTask {
         }
     }
 
-    async fn transform(&mut self, batches: Vec<ConnectBatch>) -> Result<Vec<ConnectBatch>, TaskError> {
-        if self.chain.is_empty() {
-            return Ok(batches);
-        }
-        let mut all = Vec::with_capacity(batches.len());
-        for batch in batches {
-            let transformed = self.chain.apply(batch).await?;
-            self.report(&transformed.errors)?;
-            all.extend(transformed.batches);
-        }
-        Ok(all)
-    }
-
-    fn convert(&mut self, batches: Vec<ConnectBatch>) -> Result<Vec<ConvertedRows>, TaskError> {
-        let mut all = Vec::with_capacity(batches.len());
-        for batch in batches.into_iter().filter(|batch| !batch.is_empty()) {
+    /// What is left of a polled batch, ready for the log. Rows that fail become dead letters.
+    async fn transform_and_convert(&mut self, polled: &ConnectBatch) -> Result<Vec<ConvertedRows>, TaskError> {
+        let transformed = if self.chain.is_empty() {
+            vec![polled.clone()]
+        } else {
+            let transformed = self.chain.apply(polled.clone()).await?;
+            self.report(polled, transformed.errors).await?;
+            transformed.batches
+        };
+        let mut all = Vec::with_capacity(transformed.len());
+        for batch in transformed.into_iter().filter(|batch| !batch.is_empty()) {
             let (rows, errors) = self.converters.from_connect_data(batch);
-            self.report(&errors)?;
+            self.report(polled, errors).await?;
             all.extend(rows);
         }
         Ok(all)
     }
 
-    /// Adds a whole poll to the pending append, and hands that over unless the log is busy.
-    async fn append(&mut self, rows: Vec<ConvertedRows>, offsets: Vec<SourceOffsetPair>) -> Result<(), TaskError> {
+    /// Adds rows to the pending append. Nothing of a poll is handed over before its offsets are there too.
+    async fn append(&mut self, polled: &ConnectBatch, rows: Vec<ConvertedRows>) -> Result<(), TaskError> {
         let now_ms = self.parts.shared.context.clock.now_ms();
         for rows in &rows {
             if !self.topics.knows(rows.batch.topic()) {
@@ -217,8 +222,13 @@ impl WorkerSourceTask {
                 self.parts.wait_for_log(error).await?;
             }
             let errors = self.appends.pending.push(rows, &mut self.topics, now_ms).await?;
-            self.report(&errors)?;
+            self.report(polled, errors).await?;
         }
+        Ok(())
+    }
+
+    /// Completes a poll, and hands what is pending over unless the log is busy.
+    async fn append_offsets(&mut self, offsets: Vec<SourceOffsetPair>) -> Result<(), TaskError> {
         self.appends.pending.add_offsets(offsets);
         while self.appends.in_flight() >= IN_FLIGHT_MAX && self.appends.pending.size_bytes() >= PENDING_BYTES_MAX {
             self.appends.settle_oldest_later().await?;
@@ -304,17 +314,37 @@ impl WorkerSourceTask {
         }
     }
 
-    fn report_rejected(&self, polled: &PolledBatches) -> Result<(), TaskError> {
+    /// Input that never became a record: its dead letter has only a cause.
+    async fn report_rejected(&mut self, polled: &PolledBatches) -> Result<(), TaskError> {
+        let topic = polled.batches.first().map_or_else(|| "".into(), |batch| Arc::clone(batch.topic()));
         for rejected in &polled.rejected {
             let details = &rejected.details;
             let (code, reason) = (details.code.clone(), details.message.clone());
             let class = self.parts.spec.class.as_str().into();
-            self.report(&[RecordError { row_id: -1, stage: Stage::TaskPoll, class, code, reason }])?;
+            let error = RecordError { row_id: -1, stage: Stage::TaskPoll, class, code, reason };
+            self.report_one(PolledRecord::without_content(Arc::clone(&topic)), error).await?;
         }
         Ok(())
     }
 
-    fn report(&self, errors: &[RecordError]) -> Result<(), TaskError> {
-        errors.iter().try_for_each(|error| self.errors.report(error, None))
+    async fn report(&mut self, polled: &ConnectBatch, errors: Vec<RecordError>) -> Result<(), TaskError> {
+        for error in errors {
+            let found = self.originals.find(polled, error.row_id);
+            let record = found.unwrap_or_else(|| PolledRecord::without_content(Arc::clone(polled.topic())));
+            self.report_one(record, error).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts and logs. The letter goes with the poll's append; without tolerance it is appended alone, and the task fails.
+    async fn report_one(&mut self, record: PolledRecord, error: RecordError) -> Result<(), TaskError> {
+        let reported = self.errors.report(&error, None);
+        let letter = PolledLetter { record, error };
+        if let Err(fatal) = reported {
+            self.appends.send_letter(letter).await?;
+            return Err(fatal);
+        }
+        self.appends.pending.add_letter(letter);
+        Ok(())
     }
 }

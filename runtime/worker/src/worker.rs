@@ -125,6 +125,14 @@ impl Worker {
         self.tasks.lock().clear();
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn shutting_down(&self) -> &CancellationToken {
+        &self.shutting_down
+    }
+
     /// What tasks hold of the memory budget.
     #[must_use]
     pub fn memory_budget(&self) -> &MemoryBudget {

@@ -1,6 +1,8 @@
 //! The two loops against the real embedded broker.
 
 mod backpressure;
+mod dead_letters;
+mod redrive;
 mod rotation;
 mod sink;
 mod source;

@@ -5,9 +5,17 @@ use arrow_schema::{DataType, Field};
 use sluice_connect_api::{ConfigDef, ConfigMap, ConnectError, PluginRegistry, Transformation, TransformationError};
 use sluice_data::ConnectBatch;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Keys: `refuse` (a value that it rejects), `busy` (so many calls answer retriable), `suffix`.
 pub const CLASS: &str = "test.Suffix";
+
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+/// Of all of them, in this process.
+pub fn calls() -> u64 {
+    CALLS.load(Ordering::Relaxed)
+}
 
 pub fn register(plugins: &PluginRegistry) {
     plugins.add_native_transformation(CLASS, ConfigDef::default, make);
@@ -28,6 +36,7 @@ struct Suffix {
 #[async_trait::async_trait]
 impl Transformation for Suffix {
     async fn apply(&mut self, batch: &ConnectBatch) -> Result<Vec<ConnectBatch>, TransformationError> {
+        CALLS.fetch_add(1, Ordering::Relaxed);
         if self.busy > 0 {
             self.busy -= 1;
             return Err(ConnectError::retriable("busy", "come back later"));
