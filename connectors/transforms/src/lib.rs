@@ -7,11 +7,12 @@
 
 mod cast;
 mod columns;
-mod date_format;
 mod drop_headers;
 mod extract_field;
 mod field_path;
 mod filter;
+mod flatten;
+mod header_from;
 mod hoist_field;
 mod insert_field;
 mod insert_header;
@@ -20,8 +21,8 @@ mod regex_router;
 mod replace_field;
 mod schemaless;
 mod set_schema_metadata;
-pub mod simple_header;
 mod smt;
+mod timestamp_converter;
 mod timestamp_router;
 mod value_to_key;
 
@@ -47,11 +48,14 @@ pub fn register(registry: &PluginRegistry) {
     sides! {
         "Cast" => cast::Cast,
         "ExtractField" => extract_field::ExtractField,
+        "Flatten" => flatten::Flatten,
+        "HeaderFrom" => header_from::HeaderFrom,
         "HoistField" => hoist_field::HoistField,
         "InsertField" => insert_field::InsertField,
         "MaskField" => mask_field::MaskField,
         "ReplaceField" => replace_field::ReplaceField,
         "SetSchemaMetadata" => set_schema_metadata::SetSchemaMetadata,
+        "TimestampConverter" => timestamp_converter::TimestampConverter,
     }
     records! {
         "DropHeaders" => drop_headers::DropHeaders,

@@ -114,8 +114,7 @@ pub fn refused(error: arrow_schema::ArrowError) -> ConnectError {
 }
 
 pub fn string_key(name: &str, default: Default, documentation: &str) -> ConfigKey {
-    let validator = if default == Default::Required { Validator::NonEmpty } else { Validator::Any };
-    ConfigKey::new(name, ConfigType::String, default, Importance::High, documentation).validator(validator)
+    ConfigKey::new(name, ConfigType::String, default, Importance::High, documentation)
 }
 
 pub fn list_key(name: &str, default: Default, documentation: &str) -> ConfigKey {
@@ -143,6 +142,11 @@ pub fn list(config: &ConfigMap, name: &str) -> Vec<String> {
     config.get(name).map(|list| parse_list(list).into_iter().map(str::to_owned).collect()).unwrap_or_default()
 }
 
-pub fn text(config: &ConfigMap, name: &str) -> Option<String> {
-    config.get(name).filter(|value| !value.is_empty()).cloned()
+/// Java's `String.split(":")`, which drops empty parts at the end.
+pub fn split_colons(mapping: &str) -> Vec<&str> {
+    let mut parts: Vec<&str> = mapping.split(':').collect();
+    while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
+        parts.pop();
+    }
+    parts
 }
