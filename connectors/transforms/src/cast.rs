@@ -1,5 +1,6 @@
 //! `Cast`: fields, or the whole key or value, to another primitive type, by Java's rules of conversion.
 
+mod kernel;
 mod scalar;
 
 use crate::columns::{Members, Operand, is_all_null, operand, refuse_single};
@@ -154,6 +155,9 @@ fn with_description(cast: Field, original: &Field) -> Field {
 }
 
 fn cast_values(field: &Field, column: &ArrayRef, target: &DataType) -> SmtResult<ArrayRef> {
+    if let Some(numbers) = kernel::cast_numbers(column, target)? {
+        return Ok(numbers);
+    }
     Ok(match target {
         DataType::Int8 => numbers::<Int8Type>(field, column, |value| value.to_integer(8).map(|value| value as i8))?,
         DataType::Int16 => numbers::<Int16Type>(field, column, |value| value.to_integer(16).map(|value| value as i16))?,

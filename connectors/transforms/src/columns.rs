@@ -187,7 +187,8 @@ pub fn member_at(
     path: &[String],
     use_defaults: bool,
 ) -> SmtResult<Option<(FieldRef, ArrayRef)>> {
-    let (mut field, mut column) = (Arc::clone(field), Arc::clone(column));
+    // Whether the whole may be null is the caller's business.
+    let (mut field, mut column) = (Arc::new(field.as_ref().clone().with_nullable(false)), Arc::clone(column));
     for (depth, name) in path.iter().enumerate() {
         let DataType::Struct(fields) = field.data_type() else {
             return if depth == 0 { Ok(None) } else { refuse_single("nested field access", &column) };

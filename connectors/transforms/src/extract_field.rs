@@ -1,6 +1,6 @@
 //! `ExtractField`: puts one field in the place of the whole.
 
-use crate::columns::{Operand, member_at, operand, refuse_single};
+use crate::columns::{Operand, is_all_null, member_at, operand, refuse_single};
 use crate::field_path::{self, FieldPath};
 use crate::schemaless::{parse, text_at};
 use crate::smt::{Side, Smt, SmtResult, rejected, replace_null_key, replaces_null, string_key};
@@ -8,6 +8,7 @@ use arrow_array::StringArray;
 use sluice_connect_api::config_def::Default;
 use sluice_connect_api::{ConfigDef, ConfigMap};
 use sluice_data::ConnectBatch;
+use sluice_data::schema::holds_tombstones;
 use std::sync::Arc;
 
 const PURPOSE: &str = "field extraction";
@@ -32,6 +33,9 @@ impl Smt for ExtractField {
 
     fn apply(&self, side: Side, batch: &ConnectBatch) -> SmtResult<ConnectBatch> {
         let (field, column) = side.operand(batch);
+        if is_all_null(column) {
+            return Ok(batch.clone());
+        }
         match operand(field, column) {
             Operand::Nothing => Ok(batch.clone()),
             Operand::Json(texts) => {
@@ -42,8 +46,9 @@ impl Smt for ExtractField {
             }
             Operand::Struct(_) => {
                 let found = member_at(field, column, &self.path, self.replaces_null)?;
-                let (field, column) = found.ok_or_else(|| rejected(format!("Unknown field: {}", self.field)))?;
-                side.replace(batch, field.as_ref().clone(), column)
+                let (member, column) = found.ok_or_else(|| rejected(format!("Unknown field: {}", self.field)))?;
+                let is_nullable = member.is_nullable() || (field.is_nullable() && !holds_tombstones(field));
+                side.replace(batch, member.as_ref().clone().with_nullable(is_nullable), column)
             }
             Operand::Single => refuse_single(PURPOSE, column),
         }

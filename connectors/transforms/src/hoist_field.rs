@@ -3,13 +3,13 @@
 use crate::columns::{Members, Operand, operand};
 use crate::schemaless::{Object, raw, to_text};
 use crate::smt::{Side, Smt, SmtResult, rejected, string_key};
-use arrow_array::{Array, ArrayRef, BooleanArray, StringArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, NullArray, StringArray};
 use arrow_schema::{DataType, Field};
 use sluice_connect_api::config_def::Default;
 use sluice_connect_api::{ConfigDef, ConfigMap};
 use sluice_data::ConnectBatch;
 use sluice_data::batch::TOMBSTONE;
-use sluice_data::schema::{REQUIRED, schemaless_json_field};
+use sluice_data::schema::{REQUIRED, holds_tombstones, schemaless_json_field};
 use std::sync::Arc;
 
 pub struct HoistField {
@@ -26,6 +26,25 @@ impl Smt for HoistField {
         Ok(Self { field: config["field"].clone() })
     }
 
+    /// Rows without a schema become objects, those with one structs: parts in order, since order counts.
+    fn apply_all(&self, side: Side, batch: &ConnectBatch) -> SmtResult<Vec<ConnectBatch>> {
+        let (field, column) = side.operand(batch);
+        if !holds_tombstones(field) {
+            return self.apply(side, batch).map(|batch| vec![batch]);
+        }
+        let (mut parts, mut start) = (Vec::new(), 0);
+        for end in 1..=batch.len() {
+            if end < batch.len() && column.is_null(end) == column.is_null(start) {
+                continue;
+            }
+            let part = batch.slice(start, end - start);
+            let part = if column.is_null(start) { without_schema(side, &part)? } else { with_schema(side, &part)? };
+            parts.push(self.apply(side, &part)?);
+            start = end;
+        }
+        Ok(parts)
+    }
+
     fn apply(&self, side: Side, batch: &ConnectBatch) -> SmtResult<ConnectBatch> {
         let (field, column) = side.operand(batch);
         let wrapped = match operand(field, column) {
@@ -40,11 +59,8 @@ impl Smt for HoistField {
                 side.replace(batch, field.as_ref().clone(), texts)?
             }
             Operand::Struct(_) | Operand::Single => {
-                let mut metadata = field.metadata().clone();
-                metadata.remove(REQUIRED);
-                let member = Field::new(&self.field, field.data_type().clone(), field.is_nullable());
                 let mut members = Members::empty(column.len());
-                members.push(member.with_metadata(metadata), column.clone());
+                members.push(field.as_ref().clone().with_name(&self.field), column.clone());
                 let (field, column) = members.into_column(&Field::new("value", DataType::Null, false))?;
                 side.replace(batch, field, column)?
             }
@@ -63,4 +79,18 @@ impl HoistField {
     fn wrap(&self, text: &str) -> String {
         to_text(&Object::from([(self.field.clone(), raw(text.to_owned()))]))
     }
+}
+
+/// The same rows, all of them null, as null of no type.
+fn without_schema(side: Side, batch: &ConnectBatch) -> SmtResult<ConnectBatch> {
+    let nothing: ArrayRef = Arc::new(NullArray::new(batch.len()));
+    side.replace(batch, Field::new("value", DataType::Null, true), nothing)
+}
+
+/// The same rows, none of them null, under their schema alone.
+fn with_schema(side: Side, batch: &ConnectBatch) -> SmtResult<ConnectBatch> {
+    let (field, column) = side.operand(batch);
+    let mut metadata = field.metadata().clone();
+    metadata.remove(REQUIRED);
+    side.replace(batch, field.as_ref().clone().with_nullable(false).with_metadata(metadata), column.clone())
 }

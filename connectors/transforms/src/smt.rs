@@ -32,6 +32,14 @@ pub trait Smt: Sized + Send + Sync + 'static {
     /// # Errors
     /// Rejected: at least one row cannot be transformed.
     fn apply(&self, side: Side, batch: &ConnectBatch) -> SmtResult<ConnectBatch>;
+
+    /// For a transformation that cannot keep all rows under one schema.
+    ///
+    /// # Errors
+    /// As [`Smt::apply`].
+    fn apply_all(&self, side: Side, batch: &ConnectBatch) -> SmtResult<Vec<ConnectBatch>> {
+        self.apply(side, batch).map(|batch| vec![batch])
+    }
 }
 
 /// A transformation of whole records.
@@ -56,7 +64,7 @@ struct OnRecord<T>(T);
 #[async_trait::async_trait]
 impl<T: Smt> Transformation for OnSide<T> {
     async fn apply(&mut self, batch: &ConnectBatch) -> SmtResult<Vec<ConnectBatch>> {
-        self.0.apply(self.1, batch).map(|batch| vec![batch])
+        self.0.apply_all(self.1, batch)
     }
 }
 

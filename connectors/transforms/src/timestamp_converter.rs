@@ -3,7 +3,7 @@
 //! Everything is UTC and in milliseconds. Without a schema there is no date: the three logical targets give milliseconds since
 //! the epoch as a number.
 
-use crate::columns::{Members, Operand, operand, refuse_single};
+use crate::columns::{Members, Operand, is_all_null, operand, refuse_single};
 use crate::field_path::{self, FieldPath};
 use crate::schemaless::{OnNull, change_at, kind, map_objects, raw_string};
 use crate::smt::{Side, Smt, SmtResult, refused, rejected, replace_null_key, replaces_null, string_key};
@@ -123,6 +123,9 @@ impl Smt for TimestampConverter {
 
     fn apply(&self, side: Side, batch: &ConnectBatch) -> SmtResult<ConnectBatch> {
         let (field, column) = side.operand(batch);
+        if is_all_null(column) {
+            return Ok(batch.clone());
+        }
         match (operand(field, column), &self.field) {
             (Operand::Nothing, _) => Ok(batch.clone()),
             (Operand::Json(texts), None) => {

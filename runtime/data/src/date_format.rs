@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(text("yyyy-MM-dd'T'HH:mm:ss.SSS''EEE", 1_483_425_001_864), "2017-01-03T06:30:01.864'Tue");
         assert_eq!(text("yy MMM MMMM D u k K h a X Z z", 0), "70 Jan January 1 4 24 0 12 AM Z +0000 UTC");
         assert_eq!(text(FULL, -12_219_292_800_001), "1582-10-04T23:59:59.999");
-        assert_eq!(text("yyyy G", -62_200_000_000_000), "0002 BC");
+        assert_eq!(text("yyyy G", -62_200_000_000_000), "0003 BC");
     }
 
     #[test]
@@ -190,7 +190,8 @@ mod tests {
         check("yyyy-MM-dd", "2019-1-2xx", Some("2019-01-02T00:00:00.000"));
         check("yyyy-MM-dd", "2019.01.02", None);
         check("yyyyMMddHHmm", "202001020304", Some("2020-01-02T03:04:00.000"));
-        check("yyyyMMdd", "2020010", None);
+        check("yyyyMMdd", "2020010", Some("2019-12-31T00:00:00.000"));
+        check("yyyyMMddHH", "2020010", None);
         check("d MMM yyyy h:mm a", " 3  february 2020 12:30 pm", Some("2020-02-03T12:30:00.000"));
         check("HH:mm X", "10:00 +02:00", None);
         check("HH:mm XXX", "10:00 +02:00", Some("1970-01-01T08:00:00.000"));

@@ -19,7 +19,7 @@ final class Converters {
             try {
                 byte[] bytes = input.isNull() ? null : Base64.getDecoder().decode(input.asText());
                 SchemaAndValue found = asked.read(bytes);
-                results.add(Data.write(found.schema(), found.value()));
+                results.add(Data.write(found.schema(), found.value(), false));
             } catch (Exception error) {
                 results.addObject().put("error", error.toString());
             }
@@ -68,7 +68,9 @@ final class Converters {
         }
 
         SchemaAndValue read(byte[] bytes) {
-            return headers == null ? converter.toConnectData("t", bytes) : headers.toConnectHeader("t", "h", bytes);
+            SchemaAndValue found =
+                headers == null ? converter.toConnectData("t", bytes) : headers.toConnectHeader("t", "h", bytes);
+            return found == null ? SchemaAndValue.NULL : found;
         }
 
         byte[] write(SchemaAndValue value) {

@@ -44,20 +44,25 @@ final class Data {
 
     /** `{schema, value}`; a value that does not fit its schema is an error, as it would be for the converter. */
     static ObjectNode write(Schema schema, Object value) {
+        return write(schema, value, true);
+    }
+
+    /** Not strict: a decimal may have another scale than its schema, which no converter could write. */
+    static ObjectNode write(Schema schema, Object value, boolean strict) {
         ObjectNode out = NODES.objectNode();
         out.set("schema", schema == null ? NODES.nullNode() : ENVELOPES.asJsonSchema(schema));
-        out.set("value", node(schema, value));
+        out.set("value", node(schema, value, strict));
         return out;
     }
 
-    private static JsonNode node(Schema schema, Object value) {
+    private static JsonNode node(Schema schema, Object value, boolean strict) {
         if (value == null) {
             if (schema != null && !schema.isOptional() && schema.defaultValue() == null) {
                 throw new IllegalStateException("null for a required " + schema.type());
             }
             return NODES.nullNode();
         }
-        if (schema != null && Decimal.LOGICAL_NAME.equals(schema.name()) && value instanceof BigDecimal) {
+        if (strict && schema != null && Decimal.LOGICAL_NAME.equals(schema.name()) && value instanceof BigDecimal) {
             int scale = Integer.parseInt(schema.parameters().get(Decimal.SCALE_FIELD));
             if (((BigDecimal) value).scale() != scale) {
                 throw new IllegalStateException("a decimal of scale " + ((BigDecimal) value).scale() + " under " + scale);
@@ -82,21 +87,21 @@ final class Data {
         } else if (value instanceof Collection) {
             ArrayNode items = NODES.arrayNode();
             for (Object item : (Collection<?>) value) {
-                items.add(node(schema == null ? null : schema.valueSchema(), item));
+                items.add(node(schema == null ? null : schema.valueSchema(), item, strict));
             }
             return items;
         } else if (value instanceof Map) {
             ArrayNode entries = NODES.arrayNode();
             for (Map.Entry<?, ?> entry : ((Map<?, ?>) value).entrySet()) {
                 ArrayNode pair = entries.addArray();
-                pair.add(node(schema == null ? null : schema.keySchema(), entry.getKey()));
-                pair.add(node(schema == null ? null : schema.valueSchema(), entry.getValue()));
+                pair.add(node(schema == null ? null : schema.keySchema(), entry.getKey(), strict));
+                pair.add(node(schema == null ? null : schema.valueSchema(), entry.getValue(), strict));
             }
             return NODES.objectNode().set("map", entries);
         } else if (value instanceof Struct) {
             ObjectNode members = NODES.objectNode();
             for (Field field : ((Struct) value).schema().fields()) {
-                members.set(field.name(), node(field.schema(), ((Struct) value).getWithoutDefault(field.name())));
+                members.set(field.name(), node(field.schema(), ((Struct) value).getWithoutDefault(field.name()), strict));
             }
             return NODES.objectNode().set("struct", members);
         }

@@ -2,7 +2,7 @@
 
 use crate::datum::Datum;
 use crate::generate::Case;
-use crate::outcome::{Outcome, Record, Typed, WrittenHeader};
+use crate::outcome::{Outcome, Record, Typed, WrittenHeader, complete_schema};
 use crate::report::Report;
 use serde_json::Value;
 
@@ -33,6 +33,14 @@ pub fn compare(case: &Case, java: &[Outcome], ours: &[Outcome], report: &mut Rep
             }
             (Outcome::Error(error), Outcome::Record(_)) if is_rescaled(case, error) => {
                 report.allow(DECIMAL_RESCALED);
+                None
+            }
+            (Outcome::Error(error), _) if error.contains("Invalid default value") => {
+                report.allow(STRUCT_DEFAULT);
+                None
+            }
+            (Outcome::Error(_), Outcome::Record(ours)) if passes_null(case, ours) => {
+                report.allow(NULL_PASSES);
                 None
             }
             (Outcome::Error(error), Outcome::Record(_)) if is_null_of_optional_parent(case, error) => {
@@ -115,6 +123,17 @@ fn same_value(java: &Datum, ours: &Datum, report: &mut Report) -> bool {
             report.allow(SCHEMALESS_TIME);
             true
         }
+        (Datum::Decimal(java), Datum::Decimal(ours)) if same_decimal(java, ours) => {
+            report.allow(DECIMAL_RESCALED);
+            true
+        }
+        (Datum::Map(java), Datum::List(ours)) if java.len() == ours.len() => {
+            report.allow(MIXED_MAP);
+            java.iter().all(|(key, value)| {
+                let pair = Datum::List(vec![key.clone(), value.clone()]);
+                ours.iter().any(|ours| pair.is_same(ours))
+            })
+        }
         (Datum::Text(java), Datum::Text(ours)) if same_float_text(java, ours) => {
             report.allow(FLOAT_TEXT);
             true
@@ -134,6 +153,14 @@ fn same_value(java: &Datum, ours: &Datum, report: &mut Report) -> bool {
         }
         _ => false,
     }
+}
+
+/// The same number, of another scale.
+fn same_decimal(java: &str, ours: &str) -> bool {
+    let parts = |text: &str| sluice_data::number::decimal_parts(text);
+    let Some(((java, java_scale), (ours, ours_scale))) = parts(java).zip(parts(ours)) else { return false };
+    let power = |scale: i32| num_bigint::BigInt::from(10).pow(scale.clamp(0, 400) as u32);
+    java * power(ours_scale) == ours * power(java_scale)
 }
 
 /// Java before 19 writes one digit more than needed now and then.
@@ -163,10 +190,135 @@ fn headers(java: &[WrittenHeader], ours: &[WrittenHeader], report: &mut Report) 
     java.len() != ours.len() || !java.iter().zip(ours).all(same)
 }
 
+/// A null that was not looked at.
+fn passes_null(case: &Case, ours: &Record) -> bool {
+    let side = if case.class.ends_with("$Key") { &ours.key } else { &ours.value };
+    side.value == Datum::Null
+        && ["ExtractField", "TimestampConverter"].iter().any(|class| case.class.starts_with(class))
+}
+
 fn is_rescaled(case: &Case, error: &str) -> bool {
     case.class.starts_with("MaskField") && error.contains("a decimal of scale")
 }
 
 fn is_null_of_optional_parent(case: &Case, error: &str) -> bool {
     case.class.starts_with("ExtractField") && error.contains("null for a required")
+}
+
+/// A list as ours are: without empty items and without an item that stands twice (KIP-1161 for all lists).
+#[must_use]
+pub fn plain_list<'a>(items: &[&'a str]) -> Vec<&'a str> {
+    let mut plain: Vec<&str> = Vec::new();
+    for item in items.iter().filter(|item| !item.is_empty()) {
+        if !plain.contains(item) {
+            plain.push(item);
+        }
+    }
+    plain
+}
+
+pub const STRICT_JSON: &str = "a payload that does not fit its schema is an error, not 0, false or null";
+pub const NULL_WITHOUT_SCHEMA: &str = "what is not there has no schema";
+pub const STRUCT_DEFAULT: &str = "a struct can have a default";
+pub const NULL_PASSES: &str = "a null passes where Kafka looks at its schema first";
+pub const MIXED_MAP: &str = "a map whose keys have several types is a list of pairs";
+pub const BYTES_AS_TEXT: &str = "bytes are no text";
+
+/// Compares what was read out of bytes; the answer names the problem.
+pub fn read(
+    class: &str,
+    java: &Result<Typed, String>,
+    ours: &Result<Typed, String>,
+    is_right: bool,
+    report: &mut Report,
+) -> Option<&'static str> {
+    match (java, ours) {
+        (Err(_), Err(_)) => None,
+        (Ok(java), Ok(ours)) => {
+            if !same_value(&java.value, &ours.value, report) {
+                return Some("value");
+            }
+            if java.value == Datum::Null && ours.schema.is_null() && !class.ends_with("JsonConverter") {
+                report.allow(NULL_WITHOUT_SCHEMA);
+                return None;
+            }
+            (complete_schema(&java.schema) != ours.schema).then_some("schema")
+        }
+        (Err(error), Ok(_)) if error.contains("Invalid default value") => {
+            report.allow(STRUCT_DEFAULT);
+            None
+        }
+        (Ok(_), Err(_)) if class.ends_with("JsonConverter") && !is_right => {
+            report.allow(STRICT_JSON);
+            None
+        }
+        (Ok(_), Err(_)) => Some("only ours fails"),
+        (Err(_), Ok(_)) => Some("only Kafka's fails"),
+    }
+}
+
+/// Compares the bytes that were written.
+pub fn written(
+    class: &str,
+    java: &Result<Option<Vec<u8>>, String>,
+    ours: &Result<Option<Vec<u8>>, String>,
+    report: &mut Report,
+) -> Option<&'static str> {
+    match (java, ours) {
+        (Err(_), Err(_)) => None,
+        (Ok(java), Ok(ours)) if java == ours => None,
+        (Ok(Some(java)), Ok(Some(ours))) => {
+            let is_same = match class.rsplit('.').next() {
+                Some("JsonConverter") => same_json(java, ours),
+                _ => same_words(java, ours),
+            };
+            (!is_same).then_some("bytes")
+        }
+        (Ok(Some(java)), Err(_)) if class.ends_with("StringConverter") && holds(java, b"[B@") => {
+            report.allow(BYTES_AS_TEXT);
+            None
+        }
+        _ => Some("one fails or is null and the other is not"),
+    }
+}
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// The same document: order of members and form of numbers do not count.
+fn same_json(java: &[u8], ours: &[u8]) -> bool {
+    let parsed = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
+    match (parsed(java), parsed(ours)) {
+        (Some(java), Some(ours)) => same_document(&java, &ours),
+        _ => false,
+    }
+}
+
+fn same_document(java: &Value, ours: &Value) -> bool {
+    match (java, ours) {
+        (Value::Number(java), Value::Number(ours)) => {
+            java == ours || Datum::Float(java.as_f64().unwrap_or(f64::NAN)).is_same(&Datum::Float(ours.as_f64().unwrap_or(0.0)))
+        }
+        (Value::Array(java), Value::Array(ours)) => {
+            java.len() == ours.len() && java.iter().zip(ours).all(|(java, ours)| same_document(java, ours))
+        }
+        (Value::Object(java), Value::Object(ours)) => {
+            java.len() == ours.len()
+                && java.iter().all(|(name, java)| ours.get(name).is_some_and(|ours| same_document(java, ours)))
+        }
+        _ => java == ours,
+    }
+}
+
+/// The same words in any order, since Java's maps have none; floats by their value.
+fn same_words(java: &[u8], ours: &[u8]) -> bool {
+    let words = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let mut words: Vec<String> = text.split([',', ' ', '=', '{', '}', '[', ']', ':']).map(str::to_owned).collect();
+        words.sort();
+        words
+    };
+    let (java, ours) = (words(java), words(ours));
+    java.len() == ours.len() && java.iter().zip(&ours).all(|(java, ours)| java == ours || same_float_text(java, ours))
 }

@@ -10,6 +10,7 @@ use num_bigint::BigInt;
 use serde_json::Value;
 use sluice_data::number;
 use sluice_data::schema::{decimal_scale, is_json, row_to_integer};
+use sluice_data::values::Parsed;
 use std::collections::BTreeMap;
 
 const MS_PER_DAY: i64 = 86_400_000;
@@ -149,6 +150,28 @@ impl Datum {
                 Self::Ms(row_to_integer(column, row).expect("a time"))
             }
             _ => Self::Integer(row_to_integer(column, row).expect("an integer").into()),
+        }
+    }
+
+    /// What a text was taken for.
+    #[must_use]
+    pub fn of_parsed(parsed: &Parsed) -> Self {
+        match parsed {
+            Parsed::Null => Self::Null,
+            Parsed::Boolean(value) => Self::Boolean(*value),
+            Parsed::Int8(value) => Self::Integer((*value).into()),
+            Parsed::Int16(value) => Self::Integer((*value).into()),
+            Parsed::Int32(value) => Self::Integer((*value).into()),
+            Parsed::Int64(value) => Self::Integer((*value).into()),
+            Parsed::Float32(value) => Self::Float(value.to_string().parse().expect("a float")),
+            Parsed::Float64(value) => Self::Float(*value),
+            Parsed::Decimal(unscaled, scale) => Self::Decimal(number::to_text(&unscaled.to_string(), *scale)),
+            Parsed::Date(ms) | Parsed::Time(ms) | Parsed::Timestamp(ms) => Self::Ms(*ms),
+            Parsed::String(text) => Self::Text(text.clone()),
+            Parsed::List(items, _) => Self::List(items.iter().map(Self::of_parsed).collect()),
+            Parsed::Map(entries, _) => {
+                Self::map(entries.iter().map(|(key, value)| (Self::of_parsed(key), Self::of_parsed(value))).collect())
+            }
         }
     }
 

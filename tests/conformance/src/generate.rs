@@ -49,16 +49,17 @@ impl Case {
         names.extend(NAMES.map(str::to_owned));
         let config = config_of(class, choices, &names);
         let key_nulls = if class.ends_with("$Key") { 10 } else { 40 };
+        let is_sink = choices.percent(50);
         let record = |choices: &mut Choices| Input {
             key: side(choices, key_schema.as_ref(), key_nulls, needs_time),
             value: side(choices, value_schema.as_ref(), 10, needs_time),
-            partition: choices.percent(70).then(|| choices.between(0, 9) as i32),
+            partition: (is_sink || choices.percent(70)).then(|| choices.between(0, 9) as i32),
             timestamp: choices.percent(80).then(|| timestamp(choices)),
             headers: headers(choices),
         };
         let records = (0..records).map(|_| record(choices)).collect();
         let topic = choices.pick(&["orders", "a-b.c", "test", "x_1", "${timestamp}"]).to_owned();
-        Self { class: class.to_owned(), config, topic, is_sink: choices.percent(50), records }
+        Self { class: class.to_owned(), config, topic, is_sink, records }
     }
 
     /// The question for the Java program.

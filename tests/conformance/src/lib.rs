@@ -8,6 +8,7 @@
 
 pub mod allowed;
 pub mod choices;
+pub mod conversion;
 pub mod datum;
 pub mod generate;
 pub mod outcome;

@@ -96,3 +96,18 @@ pub fn plain_schema(schema: &Value) -> Value {
         other => other.clone(),
     }
 }
+
+/// As [`plain_schema`], and null when something in it has no schema: Kafka's lists and maps of nothing but nulls.
+#[must_use]
+pub fn complete_schema(schema: &Value) -> Value {
+    fn is_complete(schema: &Value) -> bool {
+        let has = |name: &str| schema.get(name).is_some_and(is_complete);
+        match schema["type"].as_str() {
+            Some("array") => has("items"),
+            Some("map") => has("keys") && has("values"),
+            _ => true,
+        }
+    }
+    let plain = plain_schema(schema);
+    if is_complete(&plain) { plain } else { Value::Null }
+}

@@ -41,7 +41,9 @@ impl Report {
         let mut text = String::new();
         for (kind, (count, shown)) in &self.differences {
             let _ = writeln!(text, "--- {count} × {kind}");
-            shown.iter().for_each(|details| drop(writeln!(text, "{details}")));
+            for details in shown {
+                let _ = writeln!(text, "{details}");
+            }
         }
         assert!(text.is_empty(), "differences to Kafka; repeat with SLUICE_TEST_SEED={seed}\n{text}");
     }

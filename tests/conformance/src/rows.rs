@@ -3,7 +3,7 @@
 use crate::datum::Datum;
 use crate::generate::Case;
 use crate::outcome::{Outcome, Record, Typed, WrittenHeader, plain_schema};
-use arrow_array::{Array, ArrayRef, BinaryArray, Int32Array, Int64Array};
+use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, Int32Array, Int64Array};
 use arrow_schema::Field;
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -45,12 +45,25 @@ pub fn batch_of(case: &Case) -> ConnectBatch {
 /// When they do not fit their schema, or have several.
 #[must_use]
 pub fn column_of<'a>(envelopes: impl Iterator<Item = Option<&'a str>>) -> (Field, ArrayRef) {
+    let (field, values, _) = column_and_tombstones(envelopes);
+    (field, values)
+}
+
+/// As [`column_of`], with the rows that are nothing at all.
+///
+/// # Panics
+/// As [`column_of`].
+#[must_use]
+pub fn column_and_tombstones<'a>(
+    envelopes: impl Iterator<Item = Option<&'a str>>,
+) -> (Field, ArrayRef, BooleanArray) {
     let bytes: BinaryArray = envelopes.collect();
     let converted = envelopes_converter().to_connect_data("t", &bytes).unwrap_or_else(|error| {
         panic!("{error}: {:?}", bytes.iter().flatten().map(String::from_utf8_lossy).collect::<Vec<_>>())
     });
     let [converted] = &converted[..] else { panic!("one schema") };
-    (converted.field.as_ref().clone(), converted.values.clone())
+    let tombstones: BooleanArray = bytes.iter().map(|bytes| Some(bytes.is_none())).collect();
+    (converted.field.as_ref().clone(), converted.values.clone(), tombstones)
 }
 
 fn envelopes_converter() -> JsonConverter {

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use sluice_conformance::choices::{extent, seed};
+use serde_json::json;
 use sluice_conformance::generate::{CLASSES, Case};
 use sluice_conformance::peer::{Peer, peer_or_skip};
 use sluice_conformance::report::Report;
@@ -36,5 +37,49 @@ fn transformations_do_what_kafkas_do() -> Result<()> {
     }
     assert!(report.valued * 3 > report.compared, "too few cases say anything: {report:?}");
     report.finish("transformations", seed);
+    Ok(())
+}
+
+#[test]
+fn predicates_answer_as_kafkas_do() -> Result<()> {
+    let Some(mut peer) = peer_or_skip("predicates_answer_as_kafkas_do") else { return Ok(()) };
+    let registry = PluginRegistry::default();
+    sluice_transforms::register(&registry);
+    let seed = seed();
+    let mut choices = Choices::new(seed);
+    let mut report = Report::default();
+    for _ in 0..extent(30, 300) {
+        let (class, key, values): (_, _, &[&str]) = match choices.below(3) {
+            0 => ("HasHeaderKey", "name", &["h", "i", "x", ""]),
+            1 => ("RecordIsTombstone", "any", &["x"]),
+            _ => ("TopicNameMatches", "pattern", &["orders", "o.*", ".*", "te|test", "(", "[a-z]+_\\d", "", "\\$\\{.*"]),
+        };
+        let mut case = Case::new("Filter", &mut choices, RECORDS_PER_CASE);
+        case.config.clear();
+        if choices.percent(95) {
+            case.config.insert(key.to_owned(), choices.pick(values).to_owned());
+        }
+        let mut question = case.question();
+        question["kind"] = json!("predicate");
+        question["class"] = json!(class);
+        let answer = peer.ask(&question)?;
+        let batch = rows::batch_of(&case);
+        let ours = registry.predicate(class, &case.config);
+        report.compared += case.records.len();
+        let is_same = match (answer["records"].as_array(), &ours) {
+            (Some(java), Ok(ours)) => {
+                report.valued += case.records.len();
+                let ours: Vec<_> = ours.test(&batch).values().iter().map(|answer| json!(answer)).collect();
+                *java == ours
+            }
+            (None, Err(_)) => true,
+            _ => false,
+        };
+        if !is_same {
+            let error = ours.err();
+            report.differ(class, || format!("{:?}\n  kafka {answer}\n  ours  {error:?}", case.config));
+        }
+    }
+    report.finish("predicates", seed);
     Ok(())
 }

@@ -61,10 +61,12 @@ impl ValueParser<'_> {
             self.tokens.rewind_to(start);
         }
         let start = self.tokens.mark();
-        if let Ok(Some(nested)) = self.nested() {
-            return Ok(nested);
+        match self.nested() {
+            Ok(Some(nested)) => return Ok(nested),
+            // Blanks in front of the next token are lost, as in Kafka.
+            Ok(None) => {}
+            Err(Refused) => self.tokens.rewind_to(start),
         }
-        self.tokens.rewind_to(start);
         let token = self.tokens.next();
         if is_blank(token) {
             return Ok(Parsed::String(token.to_owned()));

@@ -3,7 +3,7 @@
 use super::Parsed;
 use crate::date_format::DateFormat;
 use crate::number;
-use crate::schema::{decimal_scale, is_json};
+use crate::schema::{DEFAULT, decimal_scale, is_json, payload_to_row};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef};
@@ -175,7 +175,7 @@ fn write_nested(column: &ArrayRef, row: usize, out: &mut String) -> Result<(), A
             write_entries(fields.len(), out, |index, out| {
                 write_string(fields[index].name(), true, out);
                 out.push(':');
-                let written = write_column(&fields[index], structure.column(index), row, true, out);
+                let written = write_member(&fields[index], structure.column(index), row, out);
                 result = std::mem::replace(&mut result, Ok(())).and(written);
             });
         }
@@ -204,6 +204,15 @@ fn write_nested(column: &ArrayRef, row: usize, out: &mut String) -> Result<(), A
         }
     }
     result
+}
+
+/// A null member that has a default is written as the default.
+fn write_member(field: &Field, column: &ArrayRef, row: usize, out: &mut String) -> Result<(), ArrowError> {
+    let default = || payload_to_row(field, &serde_json::from_str(field.metadata().get(DEFAULT)?).ok()?);
+    match column.is_null(row).then(default).flatten() {
+        Some(default) => write_column(field, &default, 0, true, out),
+        None => write_column(field, column, row, true, out),
+    }
 }
 
 fn write_integer(column: &ArrayRef, row: usize, out: &mut String) -> Result<(), ArrowError> {

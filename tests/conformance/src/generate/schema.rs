@@ -188,7 +188,7 @@ fn text(choices: &mut Choices) -> String {
 /// A float that is finite, and not so rare that both sides' texts are long.
 fn float(choices: &mut Choices) -> f64 {
     match choices.below(6) {
-        0 => choices.any_of(&[0.0, -0.0, 0.5, -1.5, 1e10, -1e19, 3.4e38, 1e-5, 123_456_789.125]),
+        0 => choices.any_of(&[0.0, 0.25, 0.5, -1.5, 1e10, -1e19, 3.4e38, 1e-5, 123_456_789.125]),
         1 => choices.between(-1000, 1000) as f64,
         _ => choices.between(-1_000_000, 1_000_000) as f64 / choices.any_of(&[2.0, 4.0, 10.0, 1000.0]),
     }

@@ -93,10 +93,10 @@ pub fn config_text(choices: &mut Choices) -> String {
     format!("{}{text}{}", choices.pick(&["", "", " ", "\t"]), choices.pick(&["", "", " ", "\n"]))
 }
 
-/// A message as `JsonConverter` may find it, right or nearly so. With `envelope` it has a schema.
-pub fn json_bytes(choices: &mut Choices, envelope: bool) -> Option<Vec<u8>> {
+/// A message as `JsonConverter` may find it, right or nearly so, and whether it is right. With `envelope` it has a schema.
+pub fn json_bytes(choices: &mut Choices, envelope: bool) -> (Option<Vec<u8>>, bool) {
     if choices.percent(5) {
-        return choices.percent(50).then(Vec::new);
+        return (choices.percent(50).then(Vec::new), false);
     }
     let mut document = if envelope {
         let schema = schema_of(choices, Shape::Any, 2, false);
@@ -105,15 +105,17 @@ pub fn json_bytes(choices: &mut Choices, envelope: bool) -> Option<Vec<u8>> {
     } else {
         schemaless(choices, 2, false)
     };
-    if choices.percent(25) {
+    let is_changed = choices.percent(25);
+    if is_changed {
         mutate(choices, &mut document);
     }
     let mut text = document.to_string().into_bytes();
-    if choices.percent(5) && !text.is_empty() {
+    let is_cut = choices.percent(5);
+    if is_cut {
         let at = choices.below(text.len());
         text.remove(at);
     }
-    Some(text)
+    (Some(text), !is_changed && !is_cut)
 }
 
 /// Puts something else in one place.
