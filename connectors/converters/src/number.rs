@@ -116,7 +116,9 @@ impl Converter for BooleanConverter {
         values: &ArrayRef,
         tombstones: Option<&BooleanArray>,
     ) -> Result<BinaryArray, ConvertError> {
-        if values.logical_null_count() == values.len() {
+        // Unlike a number's, a boolean's schema is looked at even where there is no value.
+        let are_absent = tombstones.is_some_and(|tombstones| tombstones.true_count() == values.len());
+        if are_absent || values.data_type() == &DataType::Null {
             return Ok(BinaryArray::new_null(values.len()));
         }
         if is_json(field) {

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sluice_connect_api::{ConfigDef, ConfigMap, ConvertError, Converted, Converter, ConverterRole};
-use sluice_data::ConnectSchema;
+use sluice_data::{ConnectSchema, number};
 use sluice_data::schema::{payload_to_row, schemaless_json_field};
 use sluice_data::values::{Parsed, parse_string, write_row};
 use std::sync::Arc;
@@ -65,7 +65,7 @@ impl Converter for SimpleHeaderConverter {
         for (row, value) in bytes.iter().enumerate() {
             let parsed = value.map_or(Parsed::Null, |bytes| parse_string(&String::from_utf8_lossy(bytes)));
             let schema = parsed.schema();
-            let value = payload(&parsed);
+            let value = payload(&parsed, schema.is_some());
             match groups.iter_mut().find(|group| group.schema == schema) {
                 Some(group) => {
                     group.rows.push(row as u32);
@@ -101,8 +101,9 @@ impl Group {
     }
 }
 
-/// In the JSON form of a payload; a map whose keys are no texts is a list of pairs.
-fn payload(parsed: &Parsed) -> Value {
+/// In the JSON form of a payload; a map whose keys are no texts is a list of pairs. Without a schema a decimal is its text.
+fn payload(parsed: &Parsed, is_typed: bool) -> Value {
+    let payload = |parsed: &Parsed| payload(parsed, is_typed);
     match parsed {
         Parsed::Null => Value::Null,
         Parsed::Boolean(value) => (*value).into(),
@@ -112,11 +113,12 @@ fn payload(parsed: &Parsed) -> Value {
         Parsed::Int64(value) => (*value).into(),
         Parsed::Float32(value) => f64::from(*value).into(),
         Parsed::Float64(value) => (*value).into(),
+        Parsed::Decimal(unscaled, scale) if !is_typed => number::to_text(&unscaled.to_string(), *scale).into(),
         Parsed::Decimal(unscaled, _) => STANDARD.encode(unscaled.to_signed_bytes_be()).into(),
         Parsed::Date(ms) => ms.div_euclid(MS_PER_DAY).into(),
         Parsed::Time(ms) | Parsed::Timestamp(ms) => (*ms).into(),
         Parsed::String(text) => text.as_str().into(),
-        Parsed::List(items, _) => items.iter().map(payload).collect(),
+        Parsed::List(items, _) => items.iter().map(payload).collect::<Value>(),
         Parsed::Map(entries, _) => {
             let name = |key: &Parsed| match key {
                 Parsed::String(name) => Some(name.clone()),

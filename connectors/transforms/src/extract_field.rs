@@ -3,10 +3,10 @@
 use crate::columns::{Operand, is_all_null, member_at, operand, refuse_single};
 use crate::field_path::{self, FieldPath};
 use crate::schemaless::{parse, text_at};
-use crate::smt::{Side, Smt, SmtResult, rejected, replace_null_key, replaces_null, string_key};
+use crate::smt::{Side, Smt, SmtResult, of_importance, rejected, replace_null_key, replaces_null, string_key};
 use arrow_array::StringArray;
 use sluice_connect_api::config_def::Default;
-use sluice_connect_api::{ConfigDef, ConfigMap};
+use sluice_connect_api::{ConfigDef, ConfigMap, Importance};
 use sluice_data::ConnectBatch;
 use sluice_data::schema::holds_tombstones;
 use std::sync::Arc;
@@ -21,7 +21,8 @@ pub struct ExtractField {
 
 impl Smt for ExtractField {
     fn config_def() -> ConfigDef {
-        let def = ConfigDef::default().define(string_key("field", Default::Required, "Field name to extract."));
+        let field = string_key("field", Default::Required, "Field name to extract.");
+        let def = ConfigDef::default().define(of_importance(Importance::Medium, field));
         field_path::with_version_key(def).define(replace_null_key())
     }
 

@@ -2,14 +2,14 @@
 
 use crate::columns::{Members, Operand, is_all_null, operand, refuse_single, under, with_default};
 use crate::schemaless::{Object, OnNull, kind, map_objects, parse};
-use crate::smt::{Side, Smt, SmtResult, rejected, string_key};
+use crate::smt::{Side, Smt, SmtResult, of_importance, rejected, string_key};
 use arrow_array::StructArray;
 use arrow_array::cast::AsArray;
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field};
 use serde_json::Value;
 use sluice_connect_api::config_def::Default;
-use sluice_connect_api::{ConfigDef, ConfigMap};
+use sluice_connect_api::{ConfigDef, ConfigMap, Importance};
 use sluice_data::ConnectBatch;
 use sluice_data::schema::{DEFAULT, holds_tombstones};
 use std::sync::Arc;
@@ -24,7 +24,8 @@ impl Smt for Flatten {
     fn config_def() -> ConfigDef {
         let documentation = "Delimiter to insert between field names from the input record when generating field names \
                              for the output record.";
-        ConfigDef::default().define(string_key("delimiter", Default::Value(".".into()), documentation))
+        let key = string_key("delimiter", Default::Value(".".into()), documentation);
+        ConfigDef::default().define(of_importance(Importance::Medium, key))
     }
 
     fn new(config: &ConfigMap) -> Result<Self, String> {

@@ -1,9 +1,9 @@
 //! `HeaderFrom`: fields to headers, moved or copied. A header holds the text and the schema of what was in the field.
 
 use crate::columns::{Members, Operand, member_at, operand, refuse_null, refuse_single};
-use crate::field_path::{self, FieldPath, list_of_config};
+use crate::field_path::{self, FieldPath};
 use crate::schemaless::{OnNull, change_at, map_objects, text_at};
-use crate::smt::{Side, Smt, SmtResult, list, list_key, refused, rejected, replace_null_key, replaces_null, string_key};
+use crate::smt::{Side, Smt, SmtResult, list_key, refused, rejected, replace_null_key, replaces_null, string_key};
 use arrow_array::Array;
 use arrow_schema::Field;
 use sluice_connect_api::config_def::{Default, Validator};
@@ -59,7 +59,10 @@ impl Smt for HeaderFrom {
     }
 
     fn new(config: &ConfigMap) -> Result<Self, String> {
-        let (fields, headers) = (list_of_config(config, "fields")?, list(config, "headers"));
+        // One field may go to several headers, and several to one.
+        let all = |key: &str| config[key].split(',').map(str::to_owned).filter(|item| !item.is_empty());
+        let fields = all("fields").map(|field| field_path::of_config(config, &field)).collect::<Result<Vec<_>, _>>()?;
+        let headers: Vec<String> = all("headers").collect();
         if fields.len() != headers.len() {
             return Err("'fields' config must have the same number of elements as 'headers' config.".to_owned());
         }

@@ -2,11 +2,11 @@
 
 use crate::columns::{Members, Operand, constant, is_all_null, operand, refuse_single};
 use crate::schemaless::{Object, OnNull, map_objects, raw, raw_string};
-use crate::smt::{Side, Smt, SmtResult, rejected, replace_null_key, replaces_null, string_key};
+use crate::smt::{Side, Smt, SmtResult, of_importance, rejected, replace_null_key, replaces_null, string_key};
 use arrow_array::{Array, ArrayRef, StringArray, TimestampMillisecondArray};
 use arrow_schema::Field;
 use sluice_connect_api::config_def::Default;
-use sluice_connect_api::{ConfigDef, ConfigMap};
+use sluice_connect_api::{ConfigDef, ConfigMap, Importance};
 use sluice_data::schema::TIMESTAMP;
 use sluice_data::{ConnectBatch, ConnectSchema, SchemaType};
 use std::sync::Arc;
@@ -35,16 +35,18 @@ struct FieldName {
 
 impl Smt for InsertField {
     fn config_def() -> ConfigDef {
+        let medium =
+            |name: &str, what: &str| of_importance(Importance::Medium, string_key(name, Default::Unset, what));
         let suffix = "Suffix with ! to make this a required field, or ? to keep it optional (the default).";
         let key =
-            |name: &str, what: &str| string_key(name, Default::Unset, &format!("Field name for {what}. {suffix}"));
+            |name: &str, what: &str| medium(name, &format!("Field name for {what}. {suffix}"));
         ConfigDef::default()
             .define(key("topic.field", "Kafka topic"))
             .define(key("partition.field", "Kafka partition"))
             .define(key("offset.field", "Kafka offset; only applicable to sink connectors"))
             .define(key("timestamp.field", "record timestamp"))
             .define(key("static.field", "static data field"))
-            .define(string_key("static.value", Default::Unset, "Static field value, if field name configured."))
+            .define(medium("static.value", "Static field value, if field name configured."))
             .define(replace_null_key())
     }
 

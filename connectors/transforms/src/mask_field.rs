@@ -3,7 +3,9 @@
 use crate::columns::{Members, Operand, constant, is_all_null, operand, refuse_null, refuse_single};
 use crate::field_path::{self, FieldPath, list_of_config};
 use crate::schemaless::{OnNull, change_at, kind, map_objects, raw_string};
-use crate::smt::{Side, Smt, SmtResult, list_key, refused, rejected, replace_null_key, replaces_null, string_key};
+use crate::smt::{
+    Side, Smt, SmtResult, list_key, of_importance, refused, rejected, replace_null_key, replaces_null, string_key,
+};
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, ListArray, MapArray, StringArray, StructArray,
     new_empty_array,
@@ -11,7 +13,7 @@ use arrow_array::{
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field};
 use sluice_connect_api::config_def::{Default, Validator};
-use sluice_connect_api::{ConfigDef, ConfigMap};
+use sluice_connect_api::{ConfigDef, ConfigMap, Importance};
 use sluice_data::schema::{DEFAULT, decimal_scale, integer_to_row};
 use sluice_data::{ConnectBatch, number};
 use std::sync::Arc;
@@ -30,7 +32,10 @@ impl Smt for MaskField {
             "Custom value replacement, that will be applied to all fields (numeric or non-empty string values only).";
         let def = ConfigDef::default()
             .define(list_key("fields", Default::Required, "Names of fields to mask."))
-            .define(string_key("replacement", Default::Unset, replacement).validator(Validator::NonEmpty))
+            .define(
+                of_importance(Importance::Low, string_key("replacement", Default::Unset, replacement))
+                    .validator(Validator::NonEmpty),
+            )
             .define(replace_null_key());
         field_path::with_version_key(def)
     }

@@ -3,12 +3,14 @@
 use crate::columns::{Members, Operand, is_all_null, operand, refuse_single};
 use crate::field_path::{self, FieldPath, list_of_config};
 use crate::schemaless::{Object, OnNull, kind, map_objects, parse, raw, to_text};
-use crate::smt::{Side, Smt, SmtResult, list, list_key, replace_null_key, replaces_null, split_colons};
+use crate::smt::{
+    Side, Smt, SmtResult, list, list_key, of_importance, replace_null_key, replaces_null, split_colons,
+};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, StructArray};
 use arrow_schema::{DataType, Field};
 use sluice_connect_api::config_def::Default;
-use sluice_connect_api::{ConfigDef, ConfigMap};
+use sluice_connect_api::{ConfigDef, ConfigMap, Importance};
 use sluice_data::ConnectBatch;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,11 +27,13 @@ pub struct ReplaceField {
 
 impl Smt for ReplaceField {
     fn config_def() -> ConfigDef {
-        let none = || Default::Value(String::new());
+        let optional = |name: &str, documentation: &str| {
+            of_importance(Importance::Medium, list_key(name, Default::Value(String::new()), documentation))
+        };
         let def = ConfigDef::default()
-            .define(list_key("exclude", none(), "Fields to exclude. This takes precedence over the fields to include."))
-            .define(list_key("include", none(), "Fields to include. If specified, only these fields will be used."))
-            .define(list_key("renames", none(), "Field rename mappings, like foo:bar,abc:xyz."))
+            .define(optional("exclude", "Fields to exclude. This takes precedence over the fields to include."))
+            .define(optional("include", "Fields to include. If specified, only these fields will be used."))
+            .define(optional("renames", "Field rename mappings, like foo:bar,abc:xyz."))
             .define(replace_null_key());
         field_path::with_version_key(def)
     }

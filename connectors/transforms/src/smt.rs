@@ -130,6 +130,12 @@ pub fn list_key(name: &str, default: Default, documentation: &str) -> ConfigKey 
     ConfigKey::new(name, ConfigType::List, default, Importance::High, documentation).validator(validator)
 }
 
+/// The same key, of another importance than high.
+pub fn of_importance(importance: Importance, mut key: ConfigKey) -> ConfigKey {
+    key.importance = importance;
+    key
+}
+
 pub const REPLACE_NULL: &str = "replace.null.with.default";
 
 pub fn replace_null_key() -> ConfigKey {

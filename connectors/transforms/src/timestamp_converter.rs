@@ -6,14 +6,14 @@
 use crate::columns::{Members, Operand, is_all_null, operand, refuse_single};
 use crate::field_path::{self, FieldPath};
 use crate::schemaless::{OnNull, change_at, kind, map_objects, raw_string};
-use crate::smt::{Side, Smt, SmtResult, refused, rejected, replace_null_key, replaces_null, string_key};
+use crate::smt::{Side, Smt, SmtResult, of_importance, refused, rejected, replace_null_key, replaces_null, string_key};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, Date32Array, Int64Array, StringArray, Time32MillisecondArray, TimestampMillisecondArray};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, TimeUnit};
 use sluice_connect_api::config_def::{Default, Validator};
-use sluice_connect_api::{ConfigDef, ConfigMap};
+use sluice_connect_api::{ConfigDef, ConfigMap, Importance};
 use sluice_data::date_format::DateFormat;
 use sluice_data::schema::{DATE, REQUIRED, TIME, TIMESTAMP};
 use sluice_data::{ConnectBatch, ConnectSchema, SchemaType};
@@ -83,18 +83,24 @@ impl Smt for TimestampConverter {
                 )
                 .validator(names(TARGETS.map(|(name, _)| name).to_vec())),
             )
-            .define(string_key(
-                "format",
-                empty(),
-                "A SimpleDateFormat-compatible format for the timestamp. Used to generate the output when type=string or \
-                 used to parse the input if the input is a string.",
+            .define(of_importance(
+                Importance::Medium,
+                string_key(
+                    "format",
+                    empty(),
+                    "A SimpleDateFormat-compatible format for the timestamp. Used to generate the output when type=string or \
+                     used to parse the input if the input is a string.",
+                ),
             ))
             .define(
-                string_key(
-                    "unix.precision",
-                    Default::Value("milliseconds".into()),
-                    "The precision of unix times: seconds, milliseconds, microseconds, or nanoseconds. What is finer than a \
-                     millisecond is lost.",
+                of_importance(
+                    Importance::Low,
+                    string_key(
+                        "unix.precision",
+                        Default::Value("milliseconds".into()),
+                        "The precision of unix times: seconds, milliseconds, microseconds, or nanoseconds. What is finer \
+                         than a millisecond is lost.",
+                    ),
                 )
                 .validator(names(PRECISIONS.map(|(name, _)| name).to_vec())),
             )

@@ -93,6 +93,11 @@ fn an_expression_that_does_not_fit_says_why() {
     }
 }
 
+#[test]
+fn a_simple_name_means_kafkas_filter() {
+    assert!(apply("Filter", &[], &records()).unwrap().is_empty());
+}
+
 fn json(batch: &ConnectBatch) -> Vec<Option<String>> {
     let texts = batch.value().as_any().downcast_ref::<StringArray>().unwrap();
     texts.iter().map(|text| text.map(str::to_owned)).collect()

@@ -237,7 +237,7 @@ fn extract_field_takes_one_field_or_a_path_to_it() {
         ("ExtractField$Value", "field=b", "", r#"{"a":1}"#, "-"),
         ("ExtractField$Value", "field=a.b", "", r#"{"a":{"b":1}}"#, "-"),
         ("ExtractField$Value", "field=a.b;field.syntax.version=V2", "", r#"{"a":{"b":1}}"#, "1"),
-        ("ExtractField$Value", "field=a.b.c;field.syntax.version=v2", "", r#"{"a":{"b":1}}"#, "[nested field access], found: number"),
+        ("ExtractField$Value", "field=a.b.c;field.syntax.version=v2", "", r#"{"a":{"b":1}}"#, "nested field access"),
         ("ExtractField$Value", "field=x.b;field.syntax.version=V2", "", r#"{"a":{"b":1}}"#, "-"),
         ("ExtractField$Value", "field=a.`b.c`;field.syntax.version=V2", NESTED, r#"{"a":{"b.c":5}}"#, "5"),
         ("ExtractField$Value", "field=a.`b.c`;field.syntax.version=V2", NESTED, "{}", "null"),

@@ -193,7 +193,8 @@ mod tests {
         check("yyyyMMdd", "2020010", Some("2019-12-31T00:00:00.000"));
         check("yyyyMMddHH", "2020010", None);
         check("d MMM yyyy h:mm a", " 3  february 2020 12:30 pm", Some("2020-02-03T12:30:00.000"));
-        check("HH:mm X", "10:00 +02:00", None);
+        check("HH:mm X", "10:00 +02:00", Some("1970-01-01T08:00:00.000"));
+        check("HH:mm X", "10:00 +2", None);
         check("HH:mm XXX", "10:00 +02:00", Some("1970-01-01T08:00:00.000"));
         check("HH:mm Z", "10:00 -0130", Some("1970-01-01T11:30:00.000"));
         check("HH:mm z", "10:00 GMT", Some("1970-01-01T10:00:00.000"));

@@ -24,6 +24,7 @@ public final class Conformance {
                     case "from_connect" -> Converters.fromConnect(request, answer);
                     case "values" -> Texts.parse(request, answer);
                     case "config" -> Texts.config(request, answer);
+                    case "keys" -> Texts.keys(request, answer);
                     default -> throw new IllegalArgumentException("unknown kind " + request.get("kind"));
                 }
             } catch (Throwable error) {

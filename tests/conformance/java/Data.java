@@ -50,7 +50,7 @@ final class Data {
     /** Not strict: a decimal may have another scale than its schema, which no converter could write. */
     static ObjectNode write(Schema schema, Object value, boolean strict) {
         ObjectNode out = NODES.objectNode();
-        out.set("schema", schema == null ? NODES.nullNode() : ENVELOPES.asJsonSchema(schema));
+        out.set("schema", schema(schema));
         out.set("value", node(schema, value, strict));
         return out;
     }
@@ -110,6 +110,10 @@ final class Data {
 
     private static ObjectNode tagged(String tag, String text) {
         return NODES.objectNode().put(tag, text);
+    }
+
+    static JsonNode schema(Schema schema) {
+        return schema == null ? NODES.nullNode() : ENVELOPES.asJsonSchema(schema);
     }
 
     static Map<String, String> map(JsonNode config) {

@@ -51,6 +51,20 @@ final class Texts {
         }
     }
 
+    /** `{class}` to `{keys}`, each `{name, type, importance, required, default}`. */
+    static void keys(JsonNode request, ObjectNode answer) throws Exception {
+        Object plugin = Class.forName(request.get("class").asText()).getDeclaredConstructor().newInstance();
+        ConfigDef def = (ConfigDef) plugin.getClass().getMethod("config").invoke(plugin);
+        ArrayNode keys = answer.putArray("keys");
+        for (ConfigDef.ConfigKey key : def.configKeys().values()) {
+            ObjectNode written = keys.addObject();
+            written.put("name", key.name).put("type", key.type.name()).put("importance", key.importance.name());
+            written.put("required", !key.hasDefault());
+            Object value = key.hasDefault() ? key.defaultValue : null;
+            written.put("default", value == null ? null : ConfigDef.convertToString(value, key.type));
+        }
+    }
+
     private Texts() {
     }
 }

@@ -97,7 +97,7 @@ final class Transforms {
             written.put("name", header.key());
             written.put("text", bytes == null ? null : new String(bytes, StandardCharsets.UTF_8));
             try {
-                written.set("schema", Data.write(header.schema(), null, false).get("schema"));
+                written.set("schema", Data.schema(header.schema()));
             } catch (RuntimeException noSchemaAsJson) {
                 written.putNull("schema");
             }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use sluice_connect_api::{ConfigMap, Converter, PluginRegistry, Transformation};
 use sluice_converters::json::JsonConverter;
 use sluice_data::headers::{Header, HeadersBuilder, row_headers};
+use sluice_data::schema::is_schemaless;
 use sluice_data::{ConnectBatch, ConnectSchema};
 
 /// One batch of all records of a case.
@@ -19,7 +20,8 @@ use sluice_data::{ConnectBatch, ConnectSchema};
 #[must_use]
 pub fn batch_of(case: &Case) -> ConnectBatch {
     let rows = case.records.len();
-    let (value_field, values) = column_of(case.records.iter().map(|record| record.value.as_deref()));
+    let (value_field, values, tombstones) =
+        column_and_tombstones(case.records.iter().map(|record| record.value.as_deref()));
     let (key_field, keys) = column_of(case.records.iter().map(|record| record.key.as_deref()));
     let mut headers = HeadersBuilder::default();
     for record in &case.records {
@@ -34,9 +36,19 @@ pub fn batch_of(case: &Case) -> ConnectBatch {
         .key(&key_field, keys)
         .timestamps(timestamps)
         .partitions(partitions)
-        .headers(headers.finish());
+        .headers(headers.finish())
+        .tombstones(tombstones_of(&value_field, &values, tombstones));
     let builder = if case.is_sink { builder.offsets(Int64Array::from_iter_values(0..rows as i64)) } else { builder };
     builder.build().expect("the columns make a batch")
+}
+
+/// A schemaless null is a tombstone too.
+fn tombstones_of(field: &Field, values: &ArrayRef, absent: BooleanArray) -> BooleanArray {
+    if !is_schemaless(field) {
+        return absent;
+    }
+    let nulls = values.logical_nulls();
+    (0..values.len()).map(|row| Some(nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)))).collect()
 }
 
 /// A column of envelopes, `None` for tombstones.

@@ -51,19 +51,23 @@ fn registry() -> PluginRegistry {
 
 fn config(kind: &Kind, choices: &mut Choices) -> ConfigMap {
     let mut config = ConfigMap::new();
-    let mut maybe = |key: &str, values: &[&str]| {
+    let maybe = |key: &str, values: &[&str], config: &mut ConfigMap, choices: &mut Choices| {
         if choices.percent(50) {
             config.insert(key.to_owned(), choices.pick(values).to_owned());
         }
     };
     if kind.class.ends_with("JsonConverter") {
-        maybe("schemas.enable", &["true", "false", "false"]);
-        maybe("decimal.format", &["BASE64", "numeric", "NUMERIC"]);
-        maybe("replace.null.with.default", &["true", "false"]);
-        maybe("schemas.cache.size", &["0", "10"]);
+        maybe("schemas.enable", &["true", "false", "false"], &mut config, choices);
+        maybe("decimal.format", &["BASE64", "numeric", "NUMERIC"], &mut config, choices);
+        maybe("replace.null.with.default", &["true", "false"], &mut config, choices);
+        maybe("schemas.cache.size", &["0", "10"], &mut config, choices);
+        if choices.percent(20) {
+            let schema = schema_of(choices, Shape::Any, 2, false);
+            config.insert("schema.content".to_owned(), schema.to_string());
+        }
     }
     if kind.class.ends_with("StringConverter") {
-        maybe("converter.encoding", &["UTF-8", "utf8"]);
+        maybe("converter.encoding", &["UTF-8", "utf8"], &mut config, choices);
     }
     config
 }
@@ -77,8 +81,14 @@ fn bytes_for(kind: &Kind, config: &ConfigMap, choices: &mut Choices) -> (Option<
     if choices.percent(5) {
         return (None, true);
     }
+    if let (Some(schema), true, true) = (config.get("schema.content"), has_schemas(config), choices.percent(60)) {
+        let schema: Value = serde_json::from_str(schema).expect("a generated schema is JSON");
+        return (Some(payload_of(choices, &schema).to_string().into_bytes()), true);
+    }
     if kind.class.ends_with("JsonConverter") {
-        return json_bytes(choices, has_schemas(config));
+        let (bytes, is_right) = json_bytes(choices, has_schemas(config));
+        // What has another schema than the one that counts need not fit it.
+        return (bytes, is_right && !config.contains_key("schema.content"));
     }
     if kind.width == 0 {
         let text = header_text(choices).into_bytes();

@@ -79,8 +79,9 @@ pub fn schema_of(choices: &mut Choices, shape: Shape, depth: usize, times: bool)
 /// Optional or not, and with a default now and then, which must fit.
 fn finish(choices: &mut Choices, mut schema: Map<String, Value>, shape: Shape, depth: usize) -> Value {
     schema.insert("optional".into(), choices.percent(if shape == Shape::Struct { 20 } else { 45 }).into());
-    // A whole record's default says nothing about a record; a field's does.
-    if shape == Shape::Any && depth < 2 && choices.percent(15) {
+    // A whole record's default says nothing about a record; a field's does. Kafka's envelope cannot carry one of a struct.
+    let is_struct = schema["type"] == "struct";
+    if shape == Shape::Any && !is_struct && depth < 2 && choices.percent(15) {
         let mut required = schema.clone();
         required.insert("optional".into(), false.into());
         let default = payload_of(choices, &required.into());
