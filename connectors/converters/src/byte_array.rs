@@ -39,6 +39,10 @@ impl Converter for ByteArrayConverter {
     ) -> Result<BinaryArray, ConvertError> {
         let bytes = match values.data_type() {
             DataType::Null => BinaryArray::new_null(values.len()),
+            // Nothing but tombstones has no schema to refuse.
+            _ if tombstones.is_some_and(|tombstones| tombstones.true_count() == values.len()) => {
+                BinaryArray::new_null(values.len())
+            }
             DataType::Binary if decimal_scale(field).is_none() => values.as_binary::<i32>().clone(),
             DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
                 let bytes = cast(values, &DataType::Binary).map_err(|error| ConvertError::new(error.to_string()))?;

@@ -7,12 +7,16 @@ use arrow_array::types::{Decimal128Type, Decimal256Type, Float32Type, Float64Typ
 use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, TimeUnit};
-use chrono::DateTime;
 use num_bigint::BigInt;
 use sluice_connect_api::ConvertError;
+use sluice_data::date_format::DateFormat;
 use sluice_data::number;
 use sluice_data::schema::decimal_scale;
 use std::fmt::Write;
+use std::sync::LazyLock;
+
+static DATE: LazyLock<DateFormat> =
+    LazyLock::new(|| DateFormat::new("EEE MMM dd HH:mm:ss zzz yyyy").expect("the pattern is right"));
 
 /// # Errors
 /// For bytes, and types without a text.
@@ -129,10 +133,7 @@ fn write_number_or_date(column: &ArrayRef, row: usize, out: &mut String) -> Resu
     };
     let number = integer.as_primitive::<Int64Type>().value(0);
     let written = match column.data_type().is_temporal() {
-        true => match DateTime::from_timestamp_millis(number) {
-            Some(time) => write!(out, "{}", time.format("%a %b %d %H:%M:%S UTC %Y")),
-            None => return Err(ConvertError::new(format!("{number} ms is no time that a calendar has"))),
-        },
+        true => out.write_str(&DATE.format(number)),
         false => write!(out, "{number}"),
     };
     written.expect("writing into memory does not fail");

@@ -6,10 +6,11 @@ use crate::string::without_tombstones;
 use arrow_array::builder::{BinaryBuilder, BooleanBuilder, PrimitiveBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray};
+use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, StringArray};
 use arrow_buffer::ArrowNativeType;
 use arrow_schema::{DataType, Field};
 use sluice_connect_api::{ConfigDef, ConfigMap, ConvertError, Converted, Converter, ConverterRole, PluginRegistry};
+use sluice_data::schema::is_json;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -30,10 +31,12 @@ trait Wire: ArrowPrimitiveType + Send + Sync {
     fn append(value: Self::Native, out: &mut BinaryBuilder);
     /// `None` when the length is wrong.
     fn read(bytes: &[u8]) -> Option<Self::Native>;
+    /// Schemaless values: integers are long and fractions double, as Kafka reads JSON, and nothing else is either.
+    fn of_json(texts: &StringArray, tombstones: Option<&BooleanArray>) -> Result<BinaryArray, ConvertError>;
 }
 
 macro_rules! wire {
-    ($($type:ty => $name:literal),*) => {$(
+    ($($type:ty => $name:literal $json:expr),*) => {$(
         impl Wire for $type {
             const NAME: &'static str = $name;
 
@@ -44,11 +47,22 @@ macro_rules! wire {
             fn read(bytes: &[u8]) -> Option<Self::Native> {
                 Some(Self::Native::from_be_bytes(bytes.try_into().ok()?))
             }
+
+            fn of_json(texts: &StringArray, tombstones: Option<&BooleanArray>) -> Result<BinaryArray, ConvertError> {
+                let parse: fn(&str) -> Option<Self::Native> = $json;
+                of_json(texts, tombstones, $name, |text| Some(parse(text)?.to_be_bytes().to_vec()))
+            }
         }
     )*};
 }
 
-wire!(Int16Type => "short", Int32Type => "integer", Int64Type => "long", Float32Type => "float", Float64Type => "double");
+wire!(
+    Int16Type => "short" |_| None,
+    Int32Type => "integer" |_| None,
+    Int64Type => "long" |text| text.parse().ok(),
+    Float32Type => "float" |_| None,
+    Float64Type => "double" |text| text.contains(['.', 'e', 'E']).then(|| text.parse().ok())?
+);
 
 struct NumberConverter<T>(PhantomData<T>);
 
@@ -66,12 +80,15 @@ impl<T: Wire> Converter for NumberConverter<T> {
     fn from_connect_data(
         &self,
         _topic: &str,
-        _field: &Field,
+        field: &Field,
         values: &ArrayRef,
         tombstones: Option<&BooleanArray>,
     ) -> Result<BinaryArray, ConvertError> {
-        if values.data_type() == &DataType::Null {
+        if values.logical_null_count() == values.len() {
             return Ok(BinaryArray::new_null(values.len()));
+        }
+        if is_json(field) {
+            return T::of_json(values.as_string(), tombstones);
         }
         let Some(numbers) = values.as_primitive_opt::<T>() else {
             return Err(refuse_type(T::NAME, values.data_type()));
@@ -95,12 +112,21 @@ impl Converter for BooleanConverter {
     fn from_connect_data(
         &self,
         _topic: &str,
-        _field: &Field,
+        field: &Field,
         values: &ArrayRef,
         tombstones: Option<&BooleanArray>,
     ) -> Result<BinaryArray, ConvertError> {
-        if values.data_type() == &DataType::Null {
+        // Unlike a number's, a boolean's schema is looked at even where there is no value.
+        let are_absent = tombstones.is_some_and(|tombstones| tombstones.true_count() == values.len());
+        if are_absent || values.data_type() == &DataType::Null {
             return Ok(BinaryArray::new_null(values.len()));
+        }
+        if is_json(field) {
+            return of_json(values.as_string(), tombstones, "boolean", |text| match text {
+                "true" => Some(vec![1]),
+                "false" => Some(vec![0]),
+                _ => None,
+            });
         }
         let Some(booleans) = values.as_boolean_opt() else {
             return Err(refuse_type("boolean", values.data_type()));
@@ -127,6 +153,20 @@ impl Converter for BooleanConverter {
         }
         Ok(converted(DataType::Boolean, Arc::new(booleans.finish())))
     }
+}
+
+fn of_json(
+    texts: &StringArray,
+    tombstones: Option<&BooleanArray>,
+    name: &str,
+    convert: impl Fn(&str) -> Option<Vec<u8>>,
+) -> Result<BinaryArray, ConvertError> {
+    let convert = |text: &str| {
+        convert(text.trim()).ok_or_else(|| ConvertError::new(format!("Failed to serialize to {name} (was {text})")))
+    };
+    let bytes = texts.iter().map(|text| text.map(convert).transpose()).collect::<Result<BinaryArray, _>>()?;
+    let (offsets, values, nulls) = bytes.into_parts();
+    Ok(BinaryArray::new(offsets, values, without_tombstones(nulls, tombstones)))
 }
 
 fn with_nulls(mut out: BinaryBuilder, values: &dyn Array, tombstones: Option<&BooleanArray>) -> BinaryArray {

@@ -1,10 +1,12 @@
 //! `Cast`: fields, or the whole key or value, to another primitive type, by Java's rules of conversion.
 
+mod kernel;
 mod scalar;
 
-use crate::columns::{Members, Operand, operand, refuse_single};
-use crate::schemaless::{OnNull, map_objects, raw};
-use crate::smt::{Side, Smt, SmtResult, list_key, rejected, replace_null_key, replaces_null};
+use crate::columns::{Members, Operand, is_all_null, operand, refuse_single};
+use crate::field_path::{self, FieldPath};
+use crate::schemaless::{OnNull, change_at, map_objects};
+use crate::smt::{Side, Smt, SmtResult, list_key, rejected, replace_null_key, replaces_null, split_colons};
 use arrow_array::builder::{BooleanBuilder, PrimitiveBuilder, StringBuilder};
 use arrow_array::types::{ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, StringArray};
@@ -13,7 +15,9 @@ use scalar::Scalar;
 use sluice_connect_api::config_def::{Default, parse_list};
 use sluice_connect_api::{ConfigDef, ConfigMap};
 use sluice_data::ConnectBatch;
-use sluice_data::schema::{DEFAULT, REQUIRED};
+use sluice_data::schema::{
+    DATE, DECIMAL, DEFAULT, DOC, NAME, PARAMETERS, REQUIRED, TIME, TIMESTAMP, VERSION, payload_to_row, row_to_payload,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -30,7 +34,7 @@ const TYPES: [(&str, DataType); 8] = [
 ];
 
 pub struct Cast {
-    fields: HashMap<String, DataType>,
+    fields: HashMap<FieldPath, DataType>,
     whole: Option<DataType>,
     replaces_null: bool,
 }
@@ -40,7 +44,8 @@ impl Smt for Cast {
         let documentation = "List of fields and the type to cast them to, of the form field1:type,field2:type; or one \
                              type alone to cast the entire value. Valid types are int8, int16, int32, int64, float32, \
                              float64, boolean, and string.";
-        ConfigDef::default().define(list_key("spec", Default::Required, documentation)).define(replace_null_key())
+        let def = ConfigDef::default().define(list_key("spec", Default::Required, documentation));
+        field_path::with_version_key(def.define(replace_null_key()))
     }
 
     fn new(config: &ConfigMap) -> Result<Self, String> {
@@ -58,9 +63,9 @@ impl Smt for Cast {
         };
         let (mut fields, mut whole) = (HashMap::new(), None);
         for mapping in parse_list(spec) {
-            match mapping.split(':').collect::<Vec<_>>()[..] {
+            match split_colons(mapping)[..] {
                 [name] => whole = Some(data_type(name)?),
-                [field, name] => drop(fields.insert(field.trim().to_owned(), data_type(name)?)),
+                [field, name] => drop(fields.insert(field_path::of_config(config, field.trim())?, data_type(name)?)),
                 _ => return Err(invalid(&format!("Invalid cast mapping: {mapping}"))),
             }
         }
@@ -74,6 +79,9 @@ impl Smt for Cast {
 
     fn apply(&self, side: Side, batch: &ConnectBatch) -> SmtResult<ConnectBatch> {
         let (field, column) = side.operand(batch);
+        if is_all_null(column) {
+            return Ok(batch.clone());
+        }
         match (operand(field, column), &self.whole) {
             (Operand::Nothing, _) => Ok(batch.clone()),
             (Operand::Json(texts), Some(target)) => {
@@ -83,29 +91,25 @@ impl Smt for Cast {
             }
             (Operand::Json(texts), None) => {
                 let texts = map_objects(texts, PURPOSE, OnNull::Pass, |_, object| {
-                    for (name, target) in &self.fields {
-                        let text = match object.get(name).map(|value| value.get()) {
-                            None | Some("null") => "null".to_owned(),
-                            Some(text) => Scalar::of_json(text)?.to_json(target)?,
-                        };
-                        object.insert(name.clone(), raw(text));
+                    for (path, target) in &self.fields {
+                        change_at(object, path, &mut |text| match text {
+                            None | Some("null") => Ok(Some("null".to_owned())),
+                            Some(text) => Scalar::of_json(text)?.to_json(target).map(Some),
+                        })?;
                     }
                     Ok(())
                 })?;
                 side.replace(batch, field.as_ref().clone(), Arc::new(texts))
             }
             (_, Some(target)) => {
-                let (field, column) = cast_column(field, column, target)?;
+                let (cast, column) = cast_column(field, column, target)?;
+                let field = with_description(cast, field);
                 side.replace(batch, field, column)
             }
             (Operand::Struct(structure), None) => {
                 let mut members = Members::of(structure, self.replaces_null)?;
-                for index in 0..members.fields.len() {
-                    if let Some(target) = self.fields.get(members.fields[index].name()) {
-                        let (field, column) = cast_column(&members.fields[index], &members.columns[index], target)?;
-                        members.fields[index] = Arc::new(field);
-                        members.columns[index] = column;
-                    }
+                for (path, target) in &self.fields {
+                    members.change_at(path, &mut |field, column| cast_column(field, column, target))?;
                 }
                 let (field, column) = members.into_column(field)?;
                 side.replace(batch, field, column)
@@ -117,7 +121,44 @@ impl Smt for Cast {
 
 /// The optional flag and the default (cast too) stay, name and parameters do not.
 fn cast_column(field: &Field, column: &ArrayRef, target: &DataType) -> SmtResult<(Field, ArrayRef)> {
-    let column = match target {
+    let mut metadata = HashMap::new();
+    if let Some(default) = field.metadata().get(DEFAULT) {
+        metadata.insert(DEFAULT.to_owned(), cast_default(field, default, target)?);
+    }
+    if let Some(required) = field.metadata().get(REQUIRED) {
+        metadata.insert(REQUIRED.to_owned(), required.clone());
+    }
+    let column = cast_values(field, column, target)?;
+    Ok((Field::new(field.name(), target.clone(), field.is_nullable()).with_metadata(metadata), column))
+}
+
+/// A default in the JSON form of a payload, cast too.
+fn cast_default(field: &Field, default: &str, target: &DataType) -> SmtResult<String> {
+    let unusable = || rejected(format!("the default of field {:?} cannot be cast: {default}", field.name()));
+    let payload = serde_json::from_str(default).map_err(|_| unusable())?;
+    let row = cast_values(field, &payload_to_row(field, &payload).ok_or_else(unusable)?, target)?;
+    let cast = Field::new(field.name(), target.clone(), true);
+    Ok(row_to_payload(&cast, &row, 0).ok_or_else(unusable)?.to_string())
+}
+
+/// The whole key or value keeps what describes its schema, but not a logical type's name, which its new type does not have.
+fn with_description(cast: Field, original: &Field) -> Field {
+    let mut metadata = cast.metadata().clone();
+    let is_logical =
+        original.metadata().get(NAME).is_some_and(|name| [DATE, TIME, TIMESTAMP, DECIMAL].contains(&name.as_str()));
+    for key in [NAME, VERSION, DOC, PARAMETERS] {
+        if let (Some(value), false) = (original.metadata().get(key), is_logical) {
+            metadata.insert(key.to_owned(), value.clone());
+        }
+    }
+    cast.with_metadata(metadata)
+}
+
+fn cast_values(field: &Field, column: &ArrayRef, target: &DataType) -> SmtResult<ArrayRef> {
+    if let Some(numbers) = kernel::cast_numbers(column, target)? {
+        return Ok(numbers);
+    }
+    Ok(match target {
         DataType::Int8 => numbers::<Int8Type>(field, column, |value| value.to_integer(8).map(|value| value as i8))?,
         DataType::Int16 => numbers::<Int16Type>(field, column, |value| value.to_integer(16).map(|value| value as i16))?,
         DataType::Int32 => numbers::<Int32Type>(field, column, |value| value.to_integer(32).map(|value| value as i32))?,
@@ -138,15 +179,7 @@ fn cast_column(field: &Field, column: &ArrayRef, target: &DataType) -> SmtResult
             }
             Arc::new(values.finish())
         }
-    };
-    let mut metadata = HashMap::new();
-    if let Some(default) = field.metadata().get(DEFAULT) {
-        metadata.insert(DEFAULT.to_owned(), Scalar::of_json(default)?.to_json(target)?);
-    }
-    if let Some(required) = field.metadata().get(REQUIRED) {
-        metadata.insert(REQUIRED.to_owned(), required.clone());
-    }
-    Ok((Field::new(field.name(), target.clone(), field.is_nullable()).with_metadata(metadata), column))
+    })
 }
 
 fn numbers<T: ArrowPrimitiveType>(

@@ -2,15 +2,12 @@
 
 use crate::smt::{SmtResult, refused, rejected};
 use arrow_array::cast::AsArray;
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, Int64Array, Scalar, StringArray, StructArray, UInt32Array, make_array,
-};
+use arrow_array::{Array, ArrayRef, BooleanArray, Scalar, StringArray, StructArray, UInt32Array, make_array};
 use arrow_buffer::NullBuffer;
-use arrow_cast::cast;
 use arrow_schema::{DataType, Field, FieldRef};
 use arrow_select::take::take;
 use arrow_select::zip::zip;
-use sluice_data::schema::{DEFAULT, is_json};
+use sluice_data::schema::{DEFAULT, holds_tombstones, is_json, payload_to_row};
 use std::sync::Arc;
 
 /// How a key or value looks to a transformation of fields.
@@ -33,6 +30,11 @@ pub fn operand<'a>(field: &Field, column: &'a ArrayRef) -> Operand<'a> {
     }
 }
 
+/// Whether no row has a value, which most transformations pass on as it is.
+pub fn is_all_null(column: &ArrayRef) -> bool {
+    column.logical_null_count() == column.len()
+}
+
 /// Source: Kafka `Requirements.requireStruct`.
 pub fn refuse_single<T>(purpose: &str, column: &ArrayRef) -> SmtResult<T> {
     Err(rejected(format!("Only Struct objects supported for [{purpose}], found: {}", column.data_type())))
@@ -42,6 +44,9 @@ pub fn refuse_single<T>(purpose: &str, column: &ArrayRef) -> SmtResult<T> {
 pub fn refuse_null<T>(purpose: &str) -> SmtResult<T> {
     Err(rejected(format!("Only Struct objects supported for [{purpose}], found: null")))
 }
+
+/// What becomes of one member.
+pub type Change<'a> = dyn FnMut(&Field, &ArrayRef) -> SmtResult<(Field, ArrayRef)> + 'a;
 
 /// The members of a struct.
 #[derive(Debug, Clone)]
@@ -79,6 +84,59 @@ impl Members {
         self.fields.iter().position(|field| field.name() == name)
     }
 
+    /// Replaces the member at the end of `path` by what `change` makes of it; `false` when there is none.
+    ///
+    /// # Errors
+    /// What `change` says, and a name on the way that is no struct.
+    pub fn change_at(&mut self, path: &[String], change: &mut Change<'_>) -> SmtResult<bool> {
+        let Some((index, rest)) = self.step(path) else { return Ok(false) };
+        let (field, column) = (Arc::clone(&self.fields[index]), Arc::clone(&self.columns[index]));
+        if rest.is_empty() {
+            let (field, column) = change(&field, &column)?;
+            (self.fields[index], self.columns[index]) = (Arc::new(field), column);
+            return Ok(true);
+        }
+        let mut inner = Self::inside(&field, &column)?;
+        let found = inner.change_at(rest, change)?;
+        self.put_back(index, inner, &field)?;
+        Ok(found)
+    }
+
+    /// Takes out the member at the end of `path`; nothing happens when there is none.
+    ///
+    /// # Errors
+    /// A name on the way that is no struct.
+    pub fn remove_at(&mut self, path: &[String]) -> SmtResult<()> {
+        let Some((index, rest)) = self.step(path) else { return Ok(()) };
+        if rest.is_empty() {
+            self.fields.remove(index);
+            self.columns.remove(index);
+            return Ok(());
+        }
+        let field = Arc::clone(&self.fields[index]);
+        let mut inner = Self::inside(&field, &self.columns[index])?;
+        inner.remove_at(rest)?;
+        self.put_back(index, inner, &field)
+    }
+
+    fn step<'p>(&self, path: &'p [String]) -> Option<(usize, &'p [String])> {
+        let (name, rest) = path.split_first()?;
+        Some((self.position(name)?, rest))
+    }
+
+    fn inside(field: &Field, column: &ArrayRef) -> SmtResult<Self> {
+        match column.data_type() {
+            DataType::Struct(_) => Self::of(column.as_struct(), false),
+            _ => refuse_single(&format!("nested field access of {}", field.name()), column),
+        }
+    }
+
+    fn put_back(&mut self, index: usize, inner: Self, field: &Field) -> SmtResult<()> {
+        let (field, column) = inner.into_column(field)?;
+        (self.fields[index], self.columns[index]) = (Arc::new(field), column);
+        Ok(())
+    }
+
     /// The column again, with the schema's name, version, doc and parameters from `original`.
     pub fn into_column(self, original: &Field) -> SmtResult<(Field, ArrayRef)> {
         for (index, field) in self.fields.iter().enumerate() {
@@ -108,42 +166,9 @@ pub fn with_default(field: &Field, column: &ArrayRef) -> SmtResult<ArrayRef> {
 }
 
 fn default_value(field: &Field, default: &str) -> SmtResult<ArrayRef> {
-    let unsupported = || {
-        let name = field.name();
-        rejected(format!(
-            "the default of field {name:?} cannot be used by a transformation; set {}=false",
-            crate::smt::REPLACE_NULL
-        ))
-    };
-    let json: serde_json::Value = serde_json::from_str(default).map_err(|_| unsupported())?;
-    let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
-    match (field.data_type(), &json) {
-        (DataType::Utf8, serde_json::Value::String(value)) => Ok(text(value)),
-        (DataType::Boolean, serde_json::Value::Bool(value)) => Ok(Arc::new(BooleanArray::from(vec![*value]))),
-        (DataType::Float32 | DataType::Float64, serde_json::Value::Number(number)) => {
-            cast(&text(&number.to_string()), field.data_type()).map_err(refused)
-        }
-        (data_type, serde_json::Value::Number(number)) => {
-            let number = number.as_i64().ok_or_else(unsupported)?;
-            integer_as(number, data_type).ok_or_else(unsupported)
-        }
-        _ => Err(unsupported()),
-    }
-}
-
-/// One row of an integer type, or of a logical type over one (milliseconds, days).
-pub fn integer_as(value: i64, data_type: &DataType) -> Option<ArrayRef> {
-    let integer: ArrayRef = Arc::new(Int64Array::from(vec![value]));
-    let narrow = match data_type {
-        DataType::Date32 | DataType::Time32(_) => cast(&integer, &DataType::Int32).ok()?,
-        _ => integer,
-    };
-    let ms = match data_type {
-        DataType::Timestamp(_, zone) => DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, zone.clone()),
-        DataType::Time64(_) => return cast(&narrow, data_type).ok().filter(|array| array.is_valid(0)),
-        _ => return cast(&narrow, data_type).ok().filter(|array| array.is_valid(0)),
-    };
-    cast(&cast(&narrow, &ms).ok()?, data_type).ok().filter(|array| array.is_valid(0))
+    let unusable = || rejected(format!("the default of field {:?} does not fit its schema: {default}", field.name()));
+    let payload = serde_json::from_str(default).map_err(|_| unusable())?;
+    payload_to_row(field, &payload).ok_or_else(unusable)
 }
 
 /// `value` (one row) for each row that is not null.
@@ -152,9 +177,38 @@ pub fn constant(value: &dyn Array, rows: usize, nulls: Option<&NullBuffer>) -> S
     take(value, &first, None).map_err(refused)
 }
 
-/// The member's values, null also where the struct is.
-pub fn under(structure: &StructArray, member: &ArrayRef) -> SmtResult<ArrayRef> {
-    let nulls = NullBuffer::union(structure.nulls(), member.nulls());
+/// The member at the end of `path` and its values, null also where a struct on the way is; `None` when there is none.
+///
+/// # Errors
+/// A name on the way that is no struct.
+pub fn member_at(
+    field: &FieldRef,
+    column: &ArrayRef,
+    path: &[String],
+    use_defaults: bool,
+) -> SmtResult<Option<(FieldRef, ArrayRef)>> {
+    // Whether the whole may be null is the caller's business.
+    let (mut field, mut column) = (Arc::new(field.as_ref().clone().with_nullable(false)), Arc::clone(column));
+    for (depth, name) in path.iter().enumerate() {
+        let DataType::Struct(fields) = field.data_type() else {
+            return if depth == 0 { Ok(None) } else { refuse_single("nested field access", &column) };
+        };
+        let Some((index, member)) = fields.find(name) else { return Ok(None) };
+        let structure = column.as_struct();
+        let mut values = structure.column(index).clone();
+        if use_defaults || depth + 1 < path.len() {
+            values = with_default(member, &values)?;
+        }
+        values = under(structure.nulls(), &values)?;
+        let is_nullable = member.is_nullable() || (field.is_nullable() && !holds_tombstones(&field));
+        (field, column) = (Arc::new(member.as_ref().clone().with_nullable(is_nullable)), values);
+    }
+    Ok(Some((field, column)))
+}
+
+/// The member's values, null also where its struct is.
+pub fn under(nulls: Option<&NullBuffer>, member: &ArrayRef) -> SmtResult<ArrayRef> {
+    let nulls = NullBuffer::union(nulls, member.nulls());
     if nulls.as_ref().map_or(0, NullBuffer::null_count) == member.null_count() || member.data_type().is_null() {
         return Ok(member.clone());
     }

@@ -1,12 +1,12 @@
 //! `InsertField`: adds where a record is from, when it is from, or a fixed text, as fields.
 
-use crate::columns::{Members, Operand, constant, operand, refuse_single};
+use crate::columns::{Members, Operand, constant, is_all_null, operand, refuse_single};
 use crate::schemaless::{Object, OnNull, map_objects, raw, raw_string};
-use crate::smt::{Side, Smt, SmtResult, rejected, replace_null_key, replaces_null, string_key, text};
+use crate::smt::{Side, Smt, SmtResult, of_importance, rejected, replace_null_key, replaces_null, string_key};
 use arrow_array::{Array, ArrayRef, StringArray, TimestampMillisecondArray};
 use arrow_schema::Field;
 use sluice_connect_api::config_def::Default;
-use sluice_connect_api::{ConfigDef, ConfigMap};
+use sluice_connect_api::{ConfigDef, ConfigMap, Importance};
 use sluice_data::schema::TIMESTAMP;
 use sluice_data::{ConnectBatch, ConnectSchema, SchemaType};
 use std::sync::Arc;
@@ -35,21 +35,23 @@ struct FieldName {
 
 impl Smt for InsertField {
     fn config_def() -> ConfigDef {
+        let medium =
+            |name: &str, what: &str| of_importance(Importance::Medium, string_key(name, Default::Unset, what));
         let suffix = "Suffix with ! to make this a required field, or ? to keep it optional (the default).";
         let key =
-            |name: &str, what: &str| string_key(name, Default::Unset, &format!("Field name for {what}. {suffix}"));
+            |name: &str, what: &str| medium(name, &format!("Field name for {what}. {suffix}"));
         ConfigDef::default()
             .define(key("topic.field", "Kafka topic"))
             .define(key("partition.field", "Kafka partition"))
             .define(key("offset.field", "Kafka offset; only applicable to sink connectors"))
             .define(key("timestamp.field", "record timestamp"))
             .define(key("static.field", "static data field"))
-            .define(string_key("static.value", Default::Unset, "Static field value, if field name configured."))
+            .define(medium("static.value", "Static field value, if field name configured."))
             .define(replace_null_key())
     }
 
     fn new(config: &ConfigMap) -> Result<Self, String> {
-        let static_value = text(config, "static.value");
+        let static_value = config.get("static.value").cloned();
         let sources = [
             ("topic.field", Source::Topic),
             ("partition.field", Source::Partition),
@@ -59,12 +61,12 @@ impl Smt for InsertField {
         ];
         let inserts: Vec<_> = sources
             .into_iter()
-            .filter_map(|(key, source)| Some((source, FieldName::parse(&text(config, key)?))))
+            .filter_map(|(key, source)| Some((source, FieldName::parse(config.get(key)?))))
             .collect();
         if inserts.is_empty() {
             return Err("No field insertion configured".to_owned());
         }
-        if text(config, "static.field").is_some() && static_value.is_none() {
+        if config.contains_key("static.field") && static_value.is_none() {
             return Err(
                 "Invalid value null for configuration static.value: No value specified for static field".to_owned()
             );
@@ -73,13 +75,16 @@ impl Smt for InsertField {
     }
 
     fn apply(&self, side: Side, batch: &ConnectBatch) -> SmtResult<ConnectBatch> {
+        let (field, column) = side.operand(batch);
+        if is_all_null(column) {
+            return Ok(batch.clone());
+        }
         let is_source = batch.offsets().is_none();
         if is_source && self.inserts.iter().any(|(source, _)| *source == Source::Offset) {
             return Err(rejected(format!(
                 "Only SinkRecord supported for [{PURPOSE}] of an offset, found: SourceRecord"
             )));
         }
-        let (field, column) = side.operand(batch);
         match operand(field, column) {
             Operand::Nothing => Ok(batch.clone()),
             Operand::Json(texts) => {
@@ -157,8 +162,7 @@ impl Source {
                 batch.partitions().filter(|partitions| partitions.is_valid(row)).map(|found| found.value(row).into()),
             ),
             Self::Offset => number(batch.offsets().map(|offsets| offsets.value(row))),
-            Self::Timestamp => number(batch.timestamps().is_valid(row).then(|| batch.timestamps().value(row)))
-                .or(Some(raw("null".into()))),
+            Self::Timestamp => number(batch.timestamps().is_valid(row).then(|| batch.timestamps().value(row))),
         };
         if let Some(value) = value {
             object.insert(name.to_owned(), value);

@@ -1,12 +1,11 @@
 //! `InsertHeader`: appends one header, its value guessed from the text as `SimpleHeaderConverter` does.
 
-use crate::simple_header;
 use crate::smt::{RecordSmt, SmtResult, rejected, string_key};
 use arrow_array::Array;
 use arrow_schema::Field;
 use sluice_connect_api::config_def::Default;
 use sluice_connect_api::{ConfigDef, ConfigMap};
-use sluice_data::ConnectBatch;
+use sluice_data::{ConnectBatch, values};
 use sluice_data::batch::HEADERS;
 use sluice_data::headers::{Header, HeadersBuilder, row_headers};
 use std::sync::Arc;
@@ -29,7 +28,7 @@ impl RecordSmt for InsertHeader {
     }
 
     fn new(config: &ConfigMap) -> Result<Self, String> {
-        let value = simple_header::parse(&config["value.literal"]);
+        let value = values::parse_string(&config["value.literal"]);
         let schema = value.schema().map(|schema| {
             let mut text = String::new();
             schema.write_json(&mut text);

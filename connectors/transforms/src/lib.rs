@@ -7,29 +7,36 @@
 
 mod cast;
 mod columns;
-mod date_format;
+mod compute;
 mod drop_headers;
+pub mod examples;
+mod expression;
 mod extract_field;
 mod field_path;
 mod filter;
+mod filter_expression;
+mod flatten;
+mod header_from;
 mod hoist_field;
 mod insert_field;
 mod insert_header;
 mod mask_field;
+mod predicates;
 mod regex_router;
 mod replace_field;
 mod schemaless;
 mod set_schema_metadata;
-pub mod simple_header;
 mod smt;
+mod timestamp_converter;
 mod timestamp_router;
 mod value_to_key;
 
 use sluice_connect_api::PluginRegistry;
 use smt::{RecordSmt, Smt, make, make_key, make_value};
 
-/// Adds every transformation of this crate under its Kafka class names.
+/// Adds every transformation and predicate of this crate under its Kafka class names.
 pub fn register(registry: &PluginRegistry) {
+    predicates::register(registry);
     macro_rules! sides {
         ($($name:literal => $smt:ty),* $(,)?) => {$(
             let key = concat!("org.apache.kafka.connect.transforms.", $name, "$Key");
@@ -47,11 +54,14 @@ pub fn register(registry: &PluginRegistry) {
     sides! {
         "Cast" => cast::Cast,
         "ExtractField" => extract_field::ExtractField,
+        "Flatten" => flatten::Flatten,
+        "HeaderFrom" => header_from::HeaderFrom,
         "HoistField" => hoist_field::HoistField,
         "InsertField" => insert_field::InsertField,
         "MaskField" => mask_field::MaskField,
         "ReplaceField" => replace_field::ReplaceField,
         "SetSchemaMetadata" => set_schema_metadata::SetSchemaMetadata,
+        "TimestampConverter" => timestamp_converter::TimestampConverter,
     }
     records! {
         "DropHeaders" => drop_headers::DropHeaders,
@@ -61,4 +71,16 @@ pub fn register(registry: &PluginRegistry) {
         "TimestampRouter" => timestamp_router::TimestampRouter,
         "ValueToKey" => value_to_key::ValueToKey,
     }
+    register_own(registry);
+}
+
+/// What Kafka does not have.
+fn register_own(registry: &PluginRegistry) {
+    use compute::Compute;
+    use filter_expression::FilterExpression;
+    let (key, value) = ("io.sluice.transforms.Compute$Key", "io.sluice.transforms.Compute$Value");
+    registry.add_native_transformation(key, <Compute as Smt>::config_def, make_key::<Compute>);
+    registry.add_native_transformation(value, <Compute as Smt>::config_def, make_value::<Compute>);
+    let filter = "io.sluice.transforms.Filter";
+    registry.add_native_transformation(filter, <FilterExpression as RecordSmt>::config_def, make::<FilterExpression>);
 }

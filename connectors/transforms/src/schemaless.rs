@@ -9,6 +9,11 @@ use sluice_connect_api::ConnectError;
 /// An object's members in order, each as its text.
 pub type Object = IndexMap<String, Box<RawValue>>;
 
+/// What becomes of one member's text.
+pub type ChangeText<'a> = dyn FnMut(Option<&str>) -> SmtResult<Option<String>> + 'a;
+
+const NESTED: &str = "nested field access";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnNull {
     Pass,
@@ -39,6 +44,40 @@ pub fn map_objects(
         rows.push(Some(to_text(&object)));
     }
     Ok(StringArray::from(rows))
+}
+
+/// The text of the member at the end of `path`; `None` when it is not there or null.
+///
+/// # Errors
+/// A value on the way that is neither an object nor null.
+pub fn text_at(object: &Object, path: &[String]) -> SmtResult<Option<String>> {
+    let Some((name, rest)) = path.split_first() else { return Ok(None) };
+    match object.get(name).map(|member| member.get()) {
+        None | Some("null") => Ok(None),
+        Some(text) if rest.is_empty() => Ok(Some(text.to_owned())),
+        Some(text) => text_at(&parse(text, NESTED)?, rest),
+    }
+}
+
+/// Sets the member at the end of `path` to what `change` makes of it (`None`: it is not there). `Ok(None)` takes it out.
+///
+/// # Errors
+/// What `change` says, and a value on the way that is no object.
+pub fn change_at(object: &mut Object, path: &[String], change: &mut ChangeText<'_>) -> SmtResult<()> {
+    let Some((name, rest)) = path.split_first() else { return Ok(()) };
+    if rest.is_empty() {
+        match change(object.get(name).map(|member| member.get()))? {
+            Some(text) => drop(object.insert(name.clone(), raw(text))),
+            None => drop(object.shift_remove(name)),
+        }
+        return Ok(());
+    }
+    // Where the way ends there is nothing to change.
+    let Some(text) = object.get(name).map(|member| member.get()).filter(|text| *text != "null") else { return Ok(()) };
+    let mut inner = parse(text, NESTED)?;
+    change_at(&mut inner, rest, change)?;
+    object.insert(name.clone(), raw(to_text(&inner)));
+    Ok(())
 }
 
 /// # Errors

@@ -32,6 +32,14 @@ pub trait Smt: Sized + Send + Sync + 'static {
     /// # Errors
     /// Rejected: at least one row cannot be transformed.
     fn apply(&self, side: Side, batch: &ConnectBatch) -> SmtResult<ConnectBatch>;
+
+    /// For a transformation that cannot keep all rows under one schema.
+    ///
+    /// # Errors
+    /// As [`Smt::apply`].
+    fn apply_all(&self, side: Side, batch: &ConnectBatch) -> SmtResult<Vec<ConnectBatch>> {
+        self.apply(side, batch).map(|batch| vec![batch])
+    }
 }
 
 /// A transformation of whole records.
@@ -56,7 +64,7 @@ struct OnRecord<T>(T);
 #[async_trait::async_trait]
 impl<T: Smt> Transformation for OnSide<T> {
     async fn apply(&mut self, batch: &ConnectBatch) -> SmtResult<Vec<ConnectBatch>> {
-        self.0.apply(self.1, batch).map(|batch| vec![batch])
+        self.0.apply_all(self.1, batch)
     }
 }
 
@@ -114,13 +122,18 @@ pub fn refused(error: arrow_schema::ArrowError) -> ConnectError {
 }
 
 pub fn string_key(name: &str, default: Default, documentation: &str) -> ConfigKey {
-    let validator = if default == Default::Required { Validator::NonEmpty } else { Validator::Any };
-    ConfigKey::new(name, ConfigType::String, default, Importance::High, documentation).validator(validator)
+    ConfigKey::new(name, ConfigType::String, default, Importance::High, documentation)
 }
 
 pub fn list_key(name: &str, default: Default, documentation: &str) -> ConfigKey {
     let validator = if default == Default::Required { Validator::NonEmpty } else { Validator::Any };
     ConfigKey::new(name, ConfigType::List, default, Importance::High, documentation).validator(validator)
+}
+
+/// The same key, of another importance than high.
+pub fn of_importance(importance: Importance, mut key: ConfigKey) -> ConfigKey {
+    key.importance = importance;
+    key
 }
 
 pub const REPLACE_NULL: &str = "replace.null.with.default";
@@ -143,6 +156,11 @@ pub fn list(config: &ConfigMap, name: &str) -> Vec<String> {
     config.get(name).map(|list| parse_list(list).into_iter().map(str::to_owned).collect()).unwrap_or_default()
 }
 
-pub fn text(config: &ConfigMap, name: &str) -> Option<String> {
-    config.get(name).filter(|value| !value.is_empty()).cloned()
+/// Java's `String.split(":")`, which drops empty parts at the end.
+pub fn split_colons(mapping: &str) -> Vec<&str> {
+    let mut parts: Vec<&str> = mapping.split(':').collect();
+    while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
+        parts.pop();
+    }
+    parts
 }

@@ -1,12 +1,12 @@
 //! `TimestampRouter`: the topic's name from the record's time, in UTC.
 
-use crate::date_format::DateFormat;
 use crate::smt::{RecordSmt, SmtResult, rejected, string_key};
 use arrow_array::UInt32Array;
 use indexmap::IndexMap;
 use sluice_connect_api::config_def::Default;
 use sluice_connect_api::{ConfigDef, ConfigMap};
 use sluice_data::ConnectBatch;
+use sluice_data::date_format::DateFormat;
 
 pub struct TimestampRouter {
     topic_format: String,
@@ -39,7 +39,7 @@ impl RecordSmt for TimestampRouter {
                     batch.topic()
                 ))
             };
-            let timestamp = timestamp.and_then(|timestamp| self.timestamp_format.format(timestamp));
+            let timestamp = timestamp.map(|timestamp| self.timestamp_format.format(timestamp));
             rows_by_time.entry(timestamp.ok_or_else(missing)?).or_default().push(row as u32);
         }
         let is_whole = rows_by_time.len() == 1;

@@ -1,8 +1,9 @@
 //! `ValueToKey`: a new key of some of the value's fields.
 
-use crate::columns::{Members, Operand, operand, refuse_null, refuse_single};
-use crate::schemaless::{Object, OnNull, map_objects, raw};
-use crate::smt::{RecordSmt, Side, SmtResult, list, list_key, rejected, replace_null_key, replaces_null};
+use crate::columns::{Members, Operand, member_at, operand, refuse_null, refuse_single};
+use crate::field_path::{self, FieldPath, list_of_config};
+use crate::schemaless::{Object, OnNull, map_objects, raw, text_at};
+use crate::smt::{RecordSmt, Side, SmtResult, list_key, rejected, replace_null_key, replaces_null};
 use arrow_array::Array;
 use arrow_schema::{DataType, Field};
 use sluice_connect_api::config_def::Default;
@@ -15,18 +16,19 @@ use std::sync::Arc;
 const PURPOSE: &str = "copying fields from value to key";
 
 pub struct ValueToKey {
-    fields: Vec<String>,
+    fields: Vec<FieldPath>,
     replaces_null: bool,
 }
 
 impl RecordSmt for ValueToKey {
     fn config_def() -> ConfigDef {
         let fields = "Field names on the record value to extract as the record key.";
-        ConfigDef::default().define(list_key("fields", Default::Required, fields)).define(replace_null_key())
+        let def = ConfigDef::default().define(list_key("fields", Default::Required, fields)).define(replace_null_key());
+        field_path::with_version_key(def)
     }
 
     fn new(config: &ConfigMap) -> Result<Self, String> {
-        Ok(Self { fields: list(config, "fields"), replaces_null: replaces_null(config) })
+        Ok(Self { fields: list_of_config(config, "fields")?, replaces_null: replaces_null(config) })
     }
 
     fn apply(&self, batch: &ConnectBatch) -> SmtResult<Vec<ConnectBatch>> {
@@ -36,21 +38,24 @@ impl RecordSmt for ValueToKey {
             Operand::Nothing => batch.clone(),
             Operand::Json(texts) => {
                 let texts = map_objects(texts, PURPOSE, OnNull::Refuse, |_, object| {
-                    let member = |name: &String| object.get(name).cloned().unwrap_or_else(|| raw("null".to_owned()));
-                    *object = self.fields.iter().map(|name| (name.clone(), member(name))).collect::<Object>();
+                    let mut key = Object::default();
+                    for path in &self.fields {
+                        let text = text_at(object, path)?.unwrap_or_else(|| "null".to_owned());
+                        key.insert(last_name(path), raw(text));
+                    }
+                    *object = key;
                     Ok(())
                 })?;
                 Side::Key.replace(batch, schemaless_json_field(KEY), Arc::new(texts))?
             }
             Operand::Struct(structure) if structure.null_count() > 0 => return refuse_null(PURPOSE),
             Operand::Struct(structure) => {
-                let members = Members::of(structure, self.replaces_null)?;
                 let mut key = Members::empty(structure.len());
-                for name in &self.fields {
-                    let Some(index) = members.position(name) else {
-                        return Err(rejected(format!("Field does not exist: {name}")));
-                    };
-                    key.push(members.fields[index].as_ref().clone(), members.columns[index].clone());
+                for path in &self.fields {
+                    let found = member_at(field, column, path, self.replaces_null)?;
+                    let (member, values) =
+                        found.ok_or_else(|| rejected(format!("Field does not exist: {}", path.join("."))))?;
+                    key.push(member.as_ref().clone().with_name(last_name(path)), values);
                 }
                 let (field, column) = key.into_column(&Field::new(KEY, DataType::Null, false))?;
                 Side::Key.replace(batch, field, column)?
@@ -59,4 +64,9 @@ impl RecordSmt for ValueToKey {
         };
         Ok(vec![keyed])
     }
+}
+
+/// A nested field stands in the key under its own name.
+fn last_name(path: &FieldPath) -> String {
+    path.last().cloned().unwrap_or_default()
 }

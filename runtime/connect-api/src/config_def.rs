@@ -192,22 +192,24 @@ impl ConfigKey {
 
     /// The value in its canonical text form. Source: Kafka `ConfigDef.parseType`.
     fn parse(&self, text: &str) -> Result<String, String> {
-        let text = if self.kind == ConfigType::Password { text } else { text.trim() };
+        let given = text;
+        // Java's `String.trim`.
+        let text = text.trim_matches(|character| character <= ' ');
         let number =
-            |kind: &str| format!("Invalid value {text} for configuration {}: Not a number of type {kind}", self.name);
+            |kind: &str| format!("Invalid value {given} for configuration {}: Not a number of type {kind}", self.name);
         match self.kind {
             ConfigType::Boolean => match text.to_ascii_lowercase().as_str() {
                 lower @ ("true" | "false") => Ok(lower.to_owned()),
                 _ => Err(format!(
-                    "Invalid value {text} for configuration {}: Expected value to be either true or false",
+                    "Invalid value {given} for configuration {}: Expected value to be either true or false",
                     self.name
                 )),
             },
             ConfigType::Int => text.parse::<i32>().map(|value| value.to_string()).map_err(|_| number("INT")),
             ConfigType::Short => text.parse::<i16>().map(|value| value.to_string()).map_err(|_| number("SHORT")),
             ConfigType::Long => text.parse::<i64>().map(|value| value.to_string()).map_err(|_| number("LONG")),
-            ConfigType::Double => text.parse::<f64>().map(|value| value.to_string()).map_err(|_| number("DOUBLE")),
-            ConfigType::List => Ok(parse_list(text).join(",")),
+            ConfigType::Double => sluice_data::number::parse_java_float::<f64>(text).map(|value| value.to_string()).ok_or_else(|| number("DOUBLE")),
+            ConfigType::List => Ok(text.split(',').map(str::trim).collect::<Vec<_>>().join(",")),
             ConfigType::String | ConfigType::Class | ConfigType::Password => Ok(text.to_owned()),
         }
     }

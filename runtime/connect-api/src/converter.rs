@@ -8,6 +8,25 @@ use arrow_schema::{Field, FieldRef};
 pub enum ConverterRole {
     Key,
     Value,
+    Header,
+}
+
+/// What a converter class can be asked for: Kafka's `Converter`, `HeaderConverter` or both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConverterKind {
+    KeysAndValues,
+    Headers,
+    Both,
+}
+
+impl ConverterKind {
+    #[must_use]
+    pub fn takes(self, role: ConverterRole) -> bool {
+        match role {
+            ConverterRole::Key | ConverterRole::Value => self != Self::Headers,
+            ConverterRole::Header => self != Self::KeysAndValues,
+        }
+    }
 }
 
 /// Rows of one schema out of a converted column.

@@ -2,8 +2,9 @@
 
 use crate::config_def::{ConfigDef, ConfigMap};
 use crate::connector::{Connector, ConnectorContext, ConnectorKind, PluginDefinition, TaskContext};
-use crate::converter::{Converter, ConverterFactory, ConverterRole};
+use crate::converter::{Converter, ConverterFactory, ConverterKind, ConverterRole};
 use crate::error::ConnectError;
+use crate::predicate::{Predicate, PredicateFactory};
 use crate::sink::SinkTask;
 use crate::source::SourceTask;
 use crate::transformation::{Transformation, TransformationFactory};
@@ -57,7 +58,8 @@ pub trait TransformationPlugin: Send + Sync {
 #[derive(Clone)]
 enum Plugin {
     Connector(Arc<dyn PluginFactory>),
-    Converter { class: &'static str, config: fn() -> ConfigDef, make: ConverterFactory },
+    Converter { class: &'static str, kind: ConverterKind, config: fn() -> ConfigDef, make: ConverterFactory },
+    Predicate { class: &'static str, config: fn() -> ConfigDef, make: PredicateFactory },
     NativeTransformation { class: &'static str, config: fn() -> ConfigDef, make: TransformationFactory },
     Transformation(Arc<dyn TransformationPlugin>),
 }
@@ -66,7 +68,7 @@ enum Plugin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginInfo {
     pub class: String,
-    /// `sink`, `source`, `transformation`, `converter`.
+    /// `sink`, `source`, `transformation`, `predicate`, `converter`, `header_converter`.
     pub kind: &'static str,
     pub version: String,
 }
@@ -89,8 +91,23 @@ impl PluginRegistry {
         self.plugins.write().insert(class, Plugin::Transformation(plugin));
     }
 
+    /// A converter of keys, values and headers.
     pub fn add_converter(&self, class: &'static str, config: fn() -> ConfigDef, make: ConverterFactory) {
-        self.plugins.write().insert(class.to_owned(), Plugin::Converter { class, config, make });
+        self.add_converter_of(ConverterKind::Both, class, config, make);
+    }
+
+    pub fn add_converter_of(
+        &self,
+        kind: ConverterKind,
+        class: &'static str,
+        config: fn() -> ConfigDef,
+        make: ConverterFactory,
+    ) {
+        self.plugins.write().insert(class.to_owned(), Plugin::Converter { class, kind, config, make });
+    }
+
+    pub fn add_predicate(&self, class: &'static str, config: fn() -> ConfigDef, make: PredicateFactory) {
+        self.plugins.write().insert(class.to_owned(), Plugin::Predicate { class, config, make });
     }
 
     pub fn add_native_transformation(
@@ -107,15 +124,17 @@ impl PluginRegistry {
         self.plugins.write().remove(class).is_some()
     }
 
-    /// Sinks, sources, then the rest, each by class name.
+    /// Sinks, sources, then the rest, each by class name. A class of two kinds has a row for each.
     #[must_use]
     pub fn list(&self) -> Vec<PluginInfo> {
-        let mut rows: Vec<PluginInfo> = self.plugins.read().values().map(Plugin::info).collect();
+        let mut rows: Vec<PluginInfo> = self.plugins.read().values().flat_map(Plugin::infos).collect();
         let rank = |row: &PluginInfo| match row.kind {
             "sink" => 0,
             "source" => 1,
             "transformation" => 2,
-            _ => 3,
+            "predicate" => 3,
+            "converter" => 4,
+            _ => 5,
         };
         rows.sort_by_key(rank);
         rows
@@ -139,10 +158,22 @@ impl PluginRegistry {
         config: &ConfigMap,
     ) -> Result<Box<dyn Converter>, PluginError> {
         match self.find(class)? {
-            Plugin::Converter { make, .. } => {
+            Plugin::Converter { make, kind, .. } if kind.takes(role) => {
                 make(role, config).map_err(|reason| PluginError::Config { class: class.to_owned(), reason })
             }
+            other if role == ConverterRole::Header => Err(other.wrong_kind(class, "header_converter")),
             other => Err(other.wrong_kind(class, "converter")),
+        }
+    }
+
+    /// # Errors
+    /// As [`PluginRegistry::connector`], and [`PluginError::Config`].
+    pub fn predicate(&self, class: &str, config: &ConfigMap) -> Result<Box<dyn Predicate>, PluginError> {
+        match self.find(class)? {
+            Plugin::Predicate { make, .. } => {
+                make(config).map_err(|reason| PluginError::Config { class: class.to_owned(), reason })
+            }
+            other => Err(other.wrong_kind(class, "predicate")),
         }
     }
 
@@ -173,7 +204,9 @@ impl PluginRegistry {
         let def = match &plugin {
             Plugin::Connector(factory) => factory.definition().config.clone(),
             Plugin::Transformation(plugin) => plugin.definition().config.clone(),
-            Plugin::Converter { config, .. } | Plugin::NativeTransformation { config, .. } => config(),
+            Plugin::Converter { config, .. }
+            | Plugin::Predicate { config, .. }
+            | Plugin::NativeTransformation { config, .. } => config(),
         };
         Ok((plugin.info().class, def))
     }
@@ -184,7 +217,9 @@ impl PluginRegistry {
         if let Some(plugin) = plugins.get(class) {
             return Ok(plugin.clone());
         }
-        if let Some(plugin) = plugins.values().find(|plugin| plugin.answers_to(class)) {
+        // Of two with one simple name Kafka's is meant: configs that say no more were written for it.
+        let is_ours = |plugin: &&Plugin| !plugin.info().class.starts_with("org.apache.kafka.");
+        if let Some(plugin) = plugins.values().filter(|plugin| plugin.answers_to(class)).min_by_key(is_ours) {
             return Ok(plugin.clone());
         }
         let names = plugins.values().flat_map(Plugin::names);
@@ -198,7 +233,9 @@ impl Plugin {
         match self {
             Self::Connector(factory) => definition_names(factory.definition()),
             Self::Transformation(plugin) => definition_names(plugin.definition()),
-            Self::Converter { class, .. } | Self::NativeTransformation { class, .. } => vec![(*class).to_owned()],
+            Self::Converter { class, .. } | Self::Predicate { class, .. } | Self::NativeTransformation { class, .. } => {
+                vec![(*class).to_owned()]
+            }
         }
     }
 
@@ -227,9 +264,24 @@ impl Plugin {
             Self::NativeTransformation { class, .. } => {
                 PluginInfo { class: (*class).to_owned(), kind: "transformation", version: own_version() }
             }
-            Self::Converter { class, .. } => {
-                PluginInfo { class: (*class).to_owned(), kind: "converter", version: own_version() }
+            Self::Predicate { class, .. } => {
+                PluginInfo { class: (*class).to_owned(), kind: "predicate", version: own_version() }
             }
+            Self::Converter { class, kind, .. } => {
+                let kind = if *kind == ConverterKind::Headers { "header_converter" } else { "converter" };
+                PluginInfo { class: (*class).to_owned(), kind, version: own_version() }
+            }
+        }
+    }
+
+    fn infos(&self) -> Vec<PluginInfo> {
+        let info = self.info();
+        match self {
+            Self::Converter { kind: ConverterKind::Both, .. } => {
+                let also = PluginInfo { kind: "header_converter", ..info.clone() };
+                vec![info, also]
+            }
+            _ => vec![info],
         }
     }
 

@@ -6,11 +6,14 @@
 //! What it is not: it knows no bytes on a wire (converters do), no log, no WASM, and does no I/O.
 
 pub mod batch;
+pub mod calendar;
+pub mod date_format;
 pub mod headers;
 pub mod id;
 pub mod number;
 pub mod offset;
 pub mod schema;
+pub mod values;
 
 pub use batch::{BatchError, ConnectBatch, ConnectBatchBuilder};
 pub use id::{ConnectorName, TaskId};

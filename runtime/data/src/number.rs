@@ -71,6 +71,69 @@ pub fn parse(number: &str, scale: i32) -> Option<BigInt> {
     (&quotient * power == unscaled).then_some(quotient)
 }
 
+/// Whether the text is a number as Java's `BigDecimal` takes it: digits, a point, an exponent, no blanks.
+#[must_use]
+pub fn is_decimal(text: &str) -> bool {
+    decimal_parts(text).is_some()
+}
+
+/// The integer part of a decimal number, its low 64 bits. Source: Java `BigDecimal.longValue`.
+#[must_use]
+pub fn long_of_decimal(text: &str) -> Option<i64> {
+    let (unscaled, scale) = decimal_parts(text)?;
+    Some(low_bits(&unscaled, scale))
+}
+
+/// The integer part of `unscaled` · 10^-`scale`, its low 64 bits. Source: Java `BigDecimal.longValue`.
+#[must_use]
+pub fn low_bits(unscaled: &BigInt, scale: i32) -> i64 {
+    // 10^64 has 64 zero bits at its end; a fraction of more digits than the number has is nothing.
+    let digits = unscaled.bits() / 3 + 1;
+    if scale <= -64 || i64::from(scale) > digits as i64 {
+        return 0;
+    }
+    let power = BigInt::from(10).pow(scale.unsigned_abs());
+    let whole = if scale >= 0 { unscaled / power } else { unscaled * power };
+    let bytes = whole.to_signed_bytes_le();
+    let sign = if bytes.last().is_some_and(|last| last & 0x80 != 0) { 0xFF } else { 0 };
+    let mut low = [sign; 8];
+    let kept = bytes.len().min(8);
+    low[..kept].copy_from_slice(&bytes[..kept]);
+    i64::from_le_bytes(low)
+}
+
+/// Unscaled value and scale. Source: Java `BigDecimal(String)`.
+#[must_use]
+pub fn decimal_parts(text: &str) -> Option<(BigInt, i32)> {
+    let (mantissa, exponent) = match text.find(['e', 'E']) {
+        Some(at) => (&text[..at], text[at + 1..].parse::<i64>().ok()?),
+        None => (text, 0),
+    };
+    let unsigned = mantissa.strip_prefix(['+', '-']).unwrap_or(mantissa);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = format!("{whole}{fraction}");
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let scale = i32::try_from((fraction.len() as i64).checked_sub(exponent)?).ok()?;
+    let unscaled: BigInt = digits.parse().ok()?;
+    Some((if mantissa.starts_with('-') { -unscaled } else { unscaled }, scale))
+}
+
+/// A text as Java's `Double.parseDouble` takes it, for either width of float: blanks around it, `NaN`, `Infinity`, a suffix
+/// `f` or `d`. Hexadecimal floats are not taken.
+#[must_use]
+pub fn parse_java_float<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let text = text.trim_matches(|character| character <= ' ');
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if matches!(unsigned, "NaN" | "Infinity") {
+        return text.parse().ok();
+    }
+    let text = text.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(text);
+    let is_float = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    if is_float { text.parse().ok() } else { None }
+}
+
 /// `scientific` is `format!("{:e}")` of a float of either width. Source: Java `Float.toString` and `Double.toString`.
 #[must_use]
 pub fn float_text(scientific: &str) -> String {

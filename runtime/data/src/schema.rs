@@ -27,8 +27,10 @@
 //! Source: Kafka `org.apache.kafka.connect.data.{Schema, Decimal, Date, Time, Timestamp}`.
 
 mod json;
+mod payload;
 
 use arrow_schema::{DataType, Field, TimeUnit};
+pub use payload::{integer_to_row, payload_to_row, row_to_integer, row_to_payload};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -2,7 +2,6 @@
 //! `SinkConnectorConfig`, `SourceConnectorConfig`.
 
 use crate::config::{ConverterConfig, WorkerConfig};
-use crate::predicate::Predicate;
 use regex::Regex;
 use sluice_connect_api::ConfigMap;
 use std::collections::BTreeMap;
@@ -50,12 +49,20 @@ pub(crate) enum TopicSelection {
 }
 
 #[derive(Debug, Clone)]
+pub(crate) struct PredicateConfig {
+    pub alias: String,
+    pub class: String,
+    /// Without the `predicates.<alias>.` prefix.
+    pub config: ConfigMap,
+}
+
+#[derive(Debug, Clone)]
 pub(crate) struct TransformationConfig {
     pub alias: String,
     pub class: String,
     /// Without the `transforms.<alias>.` prefix.
     pub config: ConfigMap,
-    pub predicate: Option<Predicate>,
+    pub predicate: Option<PredicateConfig>,
     /// Apply it where the predicate does not hold.
     pub negate: bool,
 }
@@ -180,15 +187,14 @@ impl Keys<'_> {
         transformations
     }
 
-    fn predicate(&mut self, transformation: &str, alias: &str) -> Option<Predicate> {
+    fn predicate(&mut self, transformation: &str, alias: &str) -> Option<PredicateConfig> {
         let mut config = self.below(&format!("predicates.{alias}."));
         if !self.list("predicates").iter().any(|listed| listed == alias) {
             self.problem(&format!("{transformation}predicate"), alias, "no such predicate is listed in predicates");
             return None;
         }
         let class = config.remove("type").unwrap_or_default();
-        let predicate = Predicate::parse(&class, &config);
-        predicate.map_err(|problem| self.problem(&format!("predicates.{alias}"), &class, &problem)).ok()
+        Some(PredicateConfig { alias: alias.to_owned(), class, config })
     }
 
     fn errors(&mut self) -> ErrorConfig {

@@ -2,12 +2,12 @@
 
 use crate::clock::Clock;
 use crate::error_report::{RecordError, Stage};
-use crate::predicate::Predicate;
+use crate::predicate::runs;
 use crate::retry::{RetryPolicy, jitter};
 use crate::task_config::ConnectorSettings;
 use crate::task_error::TaskError;
 use crate::task_run::Lifecycle;
-use sluice_connect_api::{ConnectError, ErrorKind, PluginError, PluginRegistry, Transformation};
+use sluice_connect_api::{ConnectError, ErrorKind, PluginError, PluginRegistry, Predicate, Transformation};
 use sluice_data::ConnectBatch;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) struct TransformationChain {
 struct Link {
     class: Arc<str>,
     transformation: Box<dyn Transformation>,
-    predicate: Option<Predicate>,
+    predicate: Option<Box<dyn Predicate>>,
     negate: bool,
 }
 
@@ -44,11 +44,15 @@ impl TransformationChain {
         let mut links = Vec::new();
         for transformation in &settings.transformations {
             let made = plugins.transformation(&transformation.class, &transformation.config).await;
-            let made = made.map_err(|error| named(error, &transformation.alias))?;
+            let made = made.map_err(|error| named(error, "transforms", &transformation.alias))?;
+            let predicate = transformation.predicate.as_ref().map(|predicate| {
+                let made = plugins.predicate(&predicate.class, &predicate.config);
+                made.map_err(|error| named(error, "predicates", &predicate.alias))
+            });
             links.push(Link {
                 class: transformation.class.as_str().into(),
                 transformation: made,
-                predicate: transformation.predicate.clone(),
+                predicate: predicate.transpose()?,
                 negate: transformation.negate,
             });
         }
@@ -144,16 +148,16 @@ impl Link {
     /// Parts in order, each with whether this link applies to it.
     fn divide(&self, batch: ConnectBatch) -> Vec<(ConnectBatch, bool)> {
         let Some(predicate) = &self.predicate else { return vec![(batch, true)] };
-        let runs = predicate.runs(&batch, self.negate);
+        let runs = runs(&**predicate, &batch, self.negate);
         runs.into_iter().map(|run| (batch.slice(run.rows.start, run.rows.len()), run.applies)).collect()
     }
 }
 
 /// The same error, with the alias that the user knows it by.
-fn named(error: PluginError, alias: &str) -> PluginError {
+fn named(error: PluginError, list: &str, alias: &str) -> PluginError {
     match error {
         PluginError::Config { class, reason } => {
-            PluginError::Config { class, reason: format!("transforms.{alias}: {reason}") }
+            PluginError::Config { class, reason: format!("{list}.{alias}: {reason}") }
         }
         other => other,
     }

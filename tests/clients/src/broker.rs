@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use sluice_contract::apache_kafka::ApacheKafka;
+pub use sluice_obtain::tail;
 
 use crate::wire;
 
 /// Where a hub's file source writes.
 pub const LINES_TOPIC: &str = "hub-lines";
 const START_LIMIT: Duration = Duration::from_secs(60);
-const LOG_LINES_SHOWN: usize = 40;
 
 /// A running broker on the loopback. Dropped, it is killed by its id.
 ///
@@ -176,12 +176,4 @@ fn free_port() -> Result<u16> {
 pub fn may_lag() -> bool {
     std::env::var_os("SLUICE_BOOTSTRAP").is_some()
         || std::env::var_os("SLUICE_BROKER").is_some_and(|it| it == "apache-kafka")
-}
-
-/// The end of a log file, for messages.
-pub fn tail(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
-    format!("the end of {}:\n{}", log.display(), shown.join("\n"))
 }

@@ -1,37 +1,16 @@
 //! Obtains what the client programs need, at pinned versions, into the user's cache: `~/.cache/sluice/services/clients`.
-//!
-//! A folder there is named after the digest of what it was made from; it is made once, under a lock, and then only used.
 
-use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
+use anyhow::Result;
+pub use sluice_obtain::{Missing, Obtained};
+use sluice_obtain::{Cache, copy, first_missing, made_in, run};
 
-use crate::broker::tail;
+/// The clients' part of the cache.
+const CACHE: Cache = Cache { suite: "clients" };
 
-/// A tool of the machine without which a client cannot run, and the command to get it.
-#[derive(Debug, Clone, Copy)]
-pub struct Missing {
-    pub tool: &'static str,
-    pub get: &'static str,
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "needs {}: {}", self.tool, self.get)
-    }
-}
-
-/// A client program that can be started, or the tool that it lacks.
-pub type Obtained = Result<Command, Missing>;
-
-const JAVA: &[Missing] = &[
-    Missing { tool: "javac", get: "apt-get install -y default-jdk-headless" },
-    Missing { tool: "mvn", get: "apt-get install -y maven" },
-];
 const PYTHON: &[Missing] = &[Missing { tool: "python3", get: "apt-get install -y python3 python3-venv" }];
 const NODE: &[Missing] = &[Missing { tool: "npm", get: "apt-get install -y nodejs npm" }];
 const GO: &[Missing] = &[Missing { tool: "go", get: "apt-get install -y golang" }];
@@ -44,7 +23,7 @@ pub fn python(program: &str) -> Result<Obtained> {
         return Ok(Err(missing));
     }
     let requirements = source("python/requirements.txt");
-    let folder = made("python", &[&requirements], |folder, log| {
+    let folder = CACHE.made("python", &[&requirements], |folder, log| {
         run(Command::new("python3").args(["-m", "venv"]).arg(folder.join("venv")), log)?;
         run(Command::new(folder.join("venv/bin/pip")).args(["install", "--no-deps", "-r"]).arg(&requirements), log)
     })?;
@@ -55,28 +34,14 @@ pub fn python(program: &str) -> Result<Obtained> {
 
 /// A JVM with Kafka's jars and the classes of `java/`; what is to be run is left to the caller.
 pub fn java() -> Result<Obtained> {
-    if let Some(missing) = first_missing(JAVA) {
-        return Ok(Err(missing));
-    }
-    let pom = source("java/pom.xml");
-    let programs = sources("java", "java")?;
-    let jars = made("java-jars", &[&pom], |folder, log| {
-        let mut maven = Command::new("mvn");
-        maven.args(["-B", "-ntp", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime"]);
-        maven.arg("-f").arg(&pom).arg(format!("-DoutputDirectory={}", folder.display()));
-        run(&mut maven, log)
-    })?;
-    let all_jars = format!("{}/*", jars.display());
-    let inputs: Vec<&Path> = programs.iter().chain([&pom]).map(PathBuf::as_path).collect();
-    let classes = made("java-classes", &inputs, |folder, log| {
-        run(Command::new("javac").args(["-cp", &all_jars, "-d"]).arg(folder).args(&programs), log)
-    })?;
+    let mut command = match CACHE.java(&source("java/pom.xml"), &sources("java", "java")?)? {
+        Ok(command) => command,
+        Err(missing) => return Ok(Err(missing)),
+    };
     let log4j = source("java/log4j2.properties");
-    let mut command = Command::new("java");
     // Short lives: the first compiler and the plainest collector start quickest and take least from the others.
     command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]);
     command.arg(format!("-Dlog4j2.configurationFile=file:{}", log4j.display()));
-    command.arg("-cp").arg(format!("{}:{all_jars}", classes.display()));
     Ok(Ok(command))
 }
 
@@ -87,7 +52,7 @@ pub fn node(program: &str) -> Result<Obtained> {
     }
     let (package, lock) = (source("node/package.json"), source("node/package-lock.json"));
     let sources = sources("node", "mjs")?;
-    let modules = made("node", &[&package, &lock], |folder, log| {
+    let modules = CACHE.made("node", &[&package, &lock], |folder, log| {
         copy(&[&package, &lock], folder)?;
         run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder), log)
     })?;
@@ -109,11 +74,11 @@ pub fn go(program: &str) -> Result<Obtained> {
         sources.extend(self::sources(folder, "go")?);
     }
     let all: Vec<&Path> = sources.iter().map(PathBuf::as_path).collect();
-    let folder = made("go", &all, |folder, log| {
+    let folder = CACHE.made("go", &all, |folder, log| {
         let mut go = Command::new("go");
         go.current_dir(source("go")).args(["build", "-mod=readonly", "-modcacherw", "-o"]).arg(folder).arg("./...");
-        go.env("GOMODCACHE", cache()?.join("go-modules"))
-            .env("GOCACHE", cache()?.join("go-build"))
+        go.env("GOMODCACHE", CACHE.folder()?.join("go-modules"))
+            .env("GOCACHE", CACHE.folder()?.join("go-build"))
             .env("CGO_ENABLED", "0");
         run(&mut go, log)
     })?;
@@ -128,7 +93,7 @@ pub fn kcat() -> Result<Obtained> {
     if let Some(missing) = first_missing(DEBIAN) {
         return Ok(Err(missing));
     }
-    let unpacked = made("kcat", &[], |folder, log| {
+    let unpacked = CACHE.made("kcat", &[], |folder, log| {
         let packages = ["download", "kcat", "librdkafka1", "libyajl2"];
         run(Command::new("apt-get").args(packages).current_dir(folder), log)?;
         for entry in fs::read_dir(folder)? {
@@ -151,76 +116,5 @@ fn source(name: &str) -> PathBuf {
 
 /// The files of a folder of this crate that end so, by name.
 fn sources(folder: &str, extension: &str) -> Result<Vec<PathBuf>> {
-    let folder = source(folder);
-    let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    files.retain(|file| file.extension().is_some_and(|it| it == extension));
-    files.sort();
-    Ok(files)
-}
-
-fn cache() -> Result<PathBuf> {
-    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
-    Ok(base.context("neither XDG_CACHE_HOME nor a home directory is known")?.join("sluice/services/clients"))
-}
-
-fn made(name: &str, inputs: &[&Path], make: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
-    made_in(&cache()?, name, inputs, make)
-}
-
-/// The folder made from these files; `make` gets the folder and the file for the output of what it runs.
-fn made_in(
-    parent: &Path,
-    name: &str,
-    inputs: &[&Path],
-    make: impl FnOnce(&Path, &Path) -> Result<()>,
-) -> Result<PathBuf> {
-    fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
-    let mut digest = Sha256::new();
-    for input in inputs {
-        let bytes = fs::read(input).with_context(|| format!("cannot read {}", input.display()))?;
-        digest.update((bytes.len() as u64).to_be_bytes());
-        digest.update(bytes);
-    }
-    let digest: String = digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    let folder = parent.join(format!("{name}-{digest}"));
-    let ready = parent.join(format!("{name}-{digest}.ready"));
-    let lock = File::create(parent.join(format!("{name}.lock")))?;
-    lock.lock().context("cannot lock the clients' cache")?;
-    if ready.exists() {
-        return Ok(folder);
-    }
-    if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove the half-made {}", folder.display()))?;
-    }
-    fs::create_dir_all(&folder)?;
-    println!("obtaining {}", folder.display());
-    make(&folder, &parent.join(format!("{name}-{digest}.log")))?;
-    File::create(ready)?;
-    Ok(folder)
-}
-
-fn copy(files: &[&Path], folder: &Path) -> Result<()> {
-    for file in files {
-        let name = file.file_name().context("a source has a name")?;
-        fs::copy(file, folder.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
-    }
-    Ok(())
-}
-
-fn run(command: &mut Command, log: &Path) -> Result<()> {
-    let file = File::create(log)?;
-    command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
-    if !status.success() {
-        bail!("{command:?} failed: {status}; {}", tail(log));
-    }
-    Ok(())
-}
-
-fn first_missing(tools: &[Missing]) -> Option<Missing> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    tools.iter().find(|missing| !folders.iter().any(|folder| folder.join(missing.tool).exists())).copied()
+    sluice_obtain::sources(&source(folder), extension)
 }

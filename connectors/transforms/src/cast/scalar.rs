@@ -9,10 +9,10 @@ use arrow_cast::cast;
 use arrow_schema::{DataType, Field, TimeUnit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::DateTime;
 use num_bigint::BigInt;
 use sluice_data::number;
 use sluice_data::schema::decimal_scale;
+use sluice_data::values::temporal_text;
 
 const MS_PER_DAY: i64 = 86_400_000;
 
@@ -115,7 +115,7 @@ impl Scalar {
             Self::Float32(value) => *value as i64,
             Self::Float64(value) => *value as i64,
             Self::Boolean(value) => i64::from(*value),
-            Self::Decimal(unscaled, scale) => narrow(truncated(unscaled, *scale)),
+            Self::Decimal(unscaled, scale) => narrow(number::low_bits(unscaled, *scale)),
             Self::Text(text) => match text.parse::<i64>() {
                 Ok(value) if narrow(value) == value => value,
                 _ => {
@@ -143,6 +143,8 @@ impl Scalar {
     pub fn to_float32(&self) -> SmtResult<f32> {
         match self {
             Self::Float32(value) => Ok(*value),
+            Self::Text(text) => parse_float(text),
+            Self::Decimal(unscaled, scale) => parse_float(&number::to_text(&unscaled.to_string(), *scale)),
             Self::Integer(value) | Self::Temporal(value, _) => Ok(*value as f32),
             other => other.to_float64().map(|value| value as f32),
         }
@@ -166,7 +168,7 @@ impl Scalar {
             Self::Text(text) => text.clone(),
             Self::Bytes(bytes) => STANDARD.encode(bytes),
             Self::Decimal(unscaled, scale) => number::to_text(&unscaled.to_string(), *scale),
-            Self::Temporal(_, ms) => temporal_text(*ms)?,
+            Self::Temporal(_, ms) => temporal_text(*ms),
         })
     }
 
@@ -194,30 +196,7 @@ impl Scalar {
     }
 }
 
-/// Source: Java `BigDecimal.longValue`: the fraction dropped, the low 64 bits kept.
-fn truncated(unscaled: &BigInt, scale: i32) -> i64 {
-    let power = BigInt::from(10).pow(scale.unsigned_abs().min(1000));
-    let whole = if scale >= 0 { unscaled / power } else { unscaled * power };
-    let bytes = whole.to_signed_bytes_le();
-    let sign = if bytes.last().is_some_and(|last| last & 0x80 != 0) { 0xFF } else { 0 };
-    let mut low = [sign; 8];
-    let kept = bytes.len().min(8);
-    low[..kept].copy_from_slice(&bytes[..kept]);
-    i64::from_le_bytes(low)
-}
-
-fn parse_float(text: &str) -> SmtResult<f64> {
-    text.trim().parse().map_err(|_| rejected(format!("the text {text:?} is no number")))
-}
-
-/// Source: Kafka `Values.dateFormatFor`.
-fn temporal_text(ms: i64) -> SmtResult<String> {
-    let format = match ms {
-        ms if ms < MS_PER_DAY => "%H:%M:%S%.3fZ",
-        ms if ms % MS_PER_DAY == 0 => "%Y-%m-%d",
-        _ => "%Y-%m-%dT%H:%M:%S%.3fZ",
-    };
-    let time = DateTime::from_timestamp_millis(ms)
-        .ok_or_else(|| rejected(format!("{ms} ms is no time that a calendar has")))?;
-    Ok(time.format(format).to_string())
+fn parse_float<T: std::str::FromStr>(text: &str) -> SmtResult<T> {
+    number::parse_java_float(text)
+        .ok_or_else(|| rejected(format!("Value ({text}) was out of range for requested data type, or is no number")))
 }

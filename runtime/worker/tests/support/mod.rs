@@ -129,6 +129,7 @@ impl Hub {
         let (heard, counter, target) = (Arc::<Heard>::default(), Arc::<Counter>::default(), Arc::<Target>::default());
         let plugins = PluginRegistry::default();
         sluice_converters::register(&plugins);
+        sluice_transforms::register(&plugins);
         transformation::register(&plugins);
         plugins.add_connector(Arc::new(CountingSource::new(Arc::clone(&counter))));
         plugins.add_connector(Arc::new(RecordingSink::new(Arc::clone(&target))));

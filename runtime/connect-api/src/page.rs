@@ -1,0 +1,128 @@
+//! A plugin's page, as Markdown: its keys out of its `ConfigDef`, and its examples.
+
+use crate::config_def::{ConfigDef, ConfigKey, Default, Validator};
+use crate::example::Example;
+use std::fmt::Write;
+
+/// What a page is made of.
+pub struct Page<'a> {
+    /// The full class name, of a plugin with two sides that of the value's.
+    pub class: &'a str,
+    /// As `GET /connector-plugins` names it.
+    pub kind: &'a str,
+    /// What it does, in a sentence or two.
+    pub about: &'a str,
+    pub def: &'a ConfigDef,
+    pub examples: &'a [Example],
+}
+
+impl Page<'_> {
+    /// The page's text.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut out = format!("# {}\n\n", self.title());
+        let _ = writeln!(out, "{}\n", self.about);
+        let classes = match self.class.strip_suffix("$Value") {
+            Some(class) => format!("`{class}$Key`, `{class}$Value`"),
+            None => format!("`{}`", self.class),
+        };
+        let _ = writeln!(out, "A {}: {classes}\n", self.kind.replace('_', " "));
+        self.write_keys(&mut out);
+        for example in self.examples {
+            self.write_example(example, &mut out);
+        }
+        out.push_str("<!-- Made from the definition and the examples in the code; SLUICE_BLESS=1 writes it anew. -->\n");
+        out
+    }
+
+    /// The simple name, without a side.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        let simple = self.class.rsplit('.').next().unwrap_or(self.class);
+        simple.split('$').next().unwrap_or(simple)
+    }
+
+    fn write_keys(&self, out: &mut String) {
+        if self.def.keys().next().is_none() {
+            out.push_str("It has no keys.\n\n");
+            return;
+        }
+        out.push_str("| key | type | default | valid | |\n| --- | --- | --- | --- | --- |\n");
+        for key in self.def.keys() {
+            let default = match &key.default {
+                Default::Required => "required".to_owned(),
+                Default::Unset => "none".to_owned(),
+                Default::Value(value) if value.is_empty() => "empty".to_owned(),
+                Default::Value(value) => format!("`{value}`"),
+            };
+            let kind = format!("{:?}", key.kind).to_uppercase();
+            let _ = writeln!(
+                out,
+                "| `{}` | {kind} | {default} | {} | {} |",
+                key.name,
+                valid(key),
+                key.documentation.replace('|', "\\|")
+            );
+        }
+        out.push('\n');
+    }
+
+    fn write_example(&self, example: &Example, out: &mut String) {
+        let _ = writeln!(out, "## {}\n", example.about);
+        let prefix = match self.kind {
+            "transformation" => "transforms.t.",
+            "predicate" => "predicates.p.",
+            "header_converter" => "header.converter.",
+            _ => "value.converter.",
+        };
+        out.push_str("```properties\n");
+        let type_key = match self.kind {
+            "transformation" | "predicate" => format!("{prefix}type"),
+            _ => prefix.trim_end_matches('.').to_owned(),
+        };
+        let _ = writeln!(out, "{type_key}={}", example.class);
+        for (key, value) in example.config {
+            let _ = writeln!(out, "{prefix}{key}={value}");
+        }
+        let _ = writeln!(out, "```\n\n```json\n{}\n```\n\nbecomes\n\n```json\n{}\n```\n", example.input, example.output);
+    }
+}
+
+fn valid(key: &ConfigKey) -> String {
+    match &key.validator {
+        Validator::NonEmpty => "not empty".to_owned(),
+        Validator::ValidValues { values, .. } => {
+            values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ")
+        }
+        Validator::Range { min, max } => {
+            let bound = |bound: &Option<f64>| bound.map(|bound| bound.to_string()).unwrap_or_default();
+            format!("{}..{}", bound(min), bound(max))
+        }
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config_def::{ConfigType, Importance};
+
+    #[test]
+    fn a_page_has_every_key_and_every_example() {
+        let key = ConfigKey::new("size", ConfigType::Int, Default::Value("3".into()), Importance::High, "How | many.");
+        let def = ConfigDef::default().define(key);
+        let examples = [Example { class: "a.B$Value", about: "It grows.", config: &[("size", "4")], input: "1", output: "2" }];
+        let page = Page { class: "a.B$Value", kind: "transformation", about: "Grows.", def: &def, examples: &examples };
+        let text = page.markdown();
+        for part in [
+            "# B\n",
+            "`a.B$Key`, `a.B$Value`",
+            "| `size` | INT | `3` |  | How \\| many. |",
+            "## It grows.",
+            "transforms.t.type=a.B$Value\ntransforms.t.size=4\n",
+            "```json\n1\n```\n\nbecomes\n\n```json\n2\n```",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}

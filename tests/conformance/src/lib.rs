@@ -1,0 +1,22 @@
+//! Differential tests: the same generated cases to Kafka's own classes and to ours, and what comes out compared.
+//!
+//! [`Peer`] is a JVM with Kafka's jars that answers JSON lines ([`peer`]); [`generate`] makes schemas, values and texts from a
+//! seed; [`datum`] is the form in which both sides' values are compared; [`allowed`] holds every difference that is meant.
+//! `README.md` has the same list with its reasons.
+//!
+//! What it is not: a second implementation of anything. A case says what goes in, never what should come out.
+
+pub mod allowed;
+pub mod choices;
+pub mod conversion;
+pub mod datum;
+pub mod generate;
+pub mod outcome;
+pub mod peer;
+pub mod report;
+pub mod rows;
+
+pub use choices::Choices;
+pub use datum::Datum;
+pub use outcome::Outcome;
+pub use peer::Peer;
