@@ -1,7 +1,7 @@
 //! Connector configs as files: flat JSON, Connect's `{"name", "config"}`, or `.properties`.
 
 use crate::exit::Exit;
-use crate::properties;
+use sluice_connect_api::properties;
 use serde_json::{Map, Value};
 use std::path::Path;
 

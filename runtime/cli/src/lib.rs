@@ -25,7 +25,6 @@ mod log;
 mod log_files;
 mod output;
 mod plugin;
-mod properties;
 mod standalone;
 mod start;
 mod topic;

@@ -13,7 +13,7 @@ use sluice_plugin_host::{GuestLimits, HostConfig, PluginFolder, PluginHost};
 use sluice_rest::{RestConfig, RestContext, router};
 use sluice_server::broker_metrics;
 use sluice_storage::Secrets;
-use sluice_telemetry::MetricsHandle;
+use sluice_telemetry::{Loggers, MetricsHandle};
 use sluice_worker::{SystemClock, Worker, WorkerContext};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
@@ -40,7 +40,12 @@ impl Standalone {
     ///
     /// # Errors
     /// One line that says what stands in the way.
-    pub async fn start(config: &HubConfig, native: NativeConnectors, metrics: MetricsHandle) -> Result<Self, Exit> {
+    pub async fn start(
+        config: &HubConfig,
+        native: NativeConnectors,
+        metrics: MetricsHandle,
+        loggers: Arc<Loggers>,
+    ) -> Result<Self, Exit> {
         let failed = |error: &(dyn std::error::Error + 'static)| Exit::failed(error);
         let log = Log::open(config).await?;
         let broker = log.broker();
@@ -83,6 +88,7 @@ impl Standalone {
         let router = router(RestContext {
             herder: herder.clone(),
             config: Arc::new(RestConfig { commit: commit(), ..RestConfig::default() }),
+            loggers,
             metrics: Arc::new(render),
         });
         Ok(Self { herder, router, log, kafka_metrics, _watchers: watchers, _plugin_host: host })

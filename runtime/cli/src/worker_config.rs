@@ -3,7 +3,7 @@
 use crate::args::{KafkaListen, StartOptions};
 use crate::broker_config::BrokerConfig;
 use crate::kafka_log::KafkaLog;
-use crate::properties;
+use sluice_connect_api::properties;
 use sluice_capability::Ceiling;
 use sluice_connect_api::ConfigMap;
 use sluice_herder::HerderConfig;

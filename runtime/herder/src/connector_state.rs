@@ -110,6 +110,8 @@ pub(crate) struct ConnectorState {
     pub waiting: Vec<oneshot::Sender<()>>,
     /// When the plugin wants to be asked again.
     pub refresh_at: Option<Instant>,
+    /// Of what references in the config stood for when its tasks were started.
+    pub digest: Option<u64>,
 }
 
 /// What works on a connector now: at most one of these.

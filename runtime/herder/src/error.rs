@@ -41,6 +41,9 @@ pub enum HerderError {
     NotStopped { name: String },
     #[error("{message}")]
     OffsetsRefused { message: String },
+    /// A reference in a config names what cannot be read.
+    #[error("{message}")]
+    ConfigProvider { message: String },
     #[error("the plugin {class} failed: {source}")]
     Plugin { class: String, source: ConnectError },
     #[error("the config store cannot be written: {0}")]

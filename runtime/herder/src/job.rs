@@ -1,5 +1,6 @@
 //! One job: bring one connector from what it is to what it should be. It runs beside the loop and reports to it.
 
+use crate::config_provider::ConfigTransformer;
 use crate::common_keys::{TASKS_MAX, TASKS_MAX_ENFORCE};
 use crate::connector_state::Work;
 use crate::state_loop::{Message, Messages};
@@ -28,6 +29,7 @@ pub(crate) struct JobContext {
     pub plugins: Arc<PluginRegistry>,
     pub configs: Arc<ConfigBackingStore>,
     pub statuses: StatusWriter,
+    pub transformer: ConfigTransformer,
     pub messages: Messages,
     pub worker_id: String,
     pub asking: Semaphore,
@@ -65,6 +67,8 @@ pub(crate) struct Outcome {
     pub task_configs: Option<Vec<ConfigMap>>,
     pub refresh: Option<Duration>,
     pub asked: bool,
+    /// Of what references in the config stood for; `None` when there was nothing to resolve.
+    pub digest: Option<u64>,
 }
 
 /// What the plugin answered.
@@ -83,6 +87,7 @@ impl Job {
             task_configs: None,
             refresh: None,
             asked: false,
+            digest: None,
         };
         outcome.result = match self.target {
             TargetState::Stopped => self.stop(context, &mut outcome).await,
@@ -109,11 +114,16 @@ impl Job {
         }
         let factory = find_connector(&context.plugins, &self.config).map_err(|error| error.to_string())?;
         outcome.plugin = Some(described(&*factory));
+        let resolved = context.transformer.transform(&self.config).await.map_err(|error| error.to_string())?;
+        outcome.digest = (!resolved.keys.is_empty()).then(|| resolved.digest());
         let must_ask = self.work.ask || self.outdated || self.stored_tasks.is_none();
         let must_start = self.target == TargetState::Started;
         let mut changed = false;
         if must_ask || (must_start && outcome.capabilities.is_none()) {
-            let asked = self.ask(context, &*factory).await?;
+            let mut asked = self.ask(context, &*factory, &resolved.config).await?;
+            for task in &mut asked.tasks.tasks {
+                *task = resolved.reversed(&self.config, task);
+            }
             outcome.asked = true;
             outcome.refresh = asked.tasks.refresh;
             outcome.capabilities = Some(asked.capabilities);
@@ -126,18 +136,23 @@ impl Job {
         let configs = outcome.task_configs.as_ref().or(self.stored_tasks.as_ref());
         let configs = configs.cloned().unwrap_or_default();
         let capabilities = outcome.capabilities.clone().unwrap_or_default();
-        self.settle_tasks(context, &*factory, &configs, &capabilities, changed).await
+        self.settle_tasks(context, &*factory, &resolved.config, &configs, &capabilities, changed).await
     }
 
     /// Asks the plugin what this config makes of it, and for its tasks.
-    async fn ask(&self, context: &JobContext, factory: &dyn PluginFactory) -> Result<Asked, String> {
+    async fn ask(
+        &self,
+        context: &JobContext,
+        factory: &dyn PluginFactory,
+        config: &ConfigMap,
+    ) -> Result<Asked, String> {
         let _permit = context.asking.acquire().await.map_err(|error| error.to_string())?;
-        let of = ConnectorContext { name: self.name.clone(), config: self.config.clone() };
-        let tasks_max = self.config.get(TASKS_MAX).and_then(|text| text.trim().parse().ok()).unwrap_or(1);
+        let of = ConnectorContext { name: self.name.clone(), config: config.clone() };
+        let tasks_max = config.get(TASKS_MAX).and_then(|text| text.trim().parse().ok()).unwrap_or(1);
         let answers = async {
             let connector = factory.connector(&of).await?;
-            let capabilities = connector.capabilities(&self.config).await?;
-            let tasks = connector.task_configs(&self.config, tasks_max).await?;
+            let capabilities = connector.capabilities(config).await?;
+            let tasks = connector.task_configs(config, tasks_max).await?;
             Ok::<_, sluice_connect_api::ConnectError>(Asked { capabilities, tasks })
         };
         let asked = tokio::time::timeout(ASK_TIMEOUT, answers)
@@ -146,7 +161,7 @@ impl Job {
             .map_err(|error| error.to_string())?;
         self.check_count(asked.tasks.tasks.len(), tasks_max)?;
         let required =
-            self.config.get("exactly.once.support").is_some_and(|text| text.eq_ignore_ascii_case("required"));
+            config.get("exactly.once.support").is_some_and(|text| text.trim().eq_ignore_ascii_case("required"));
         if required && !asked.capabilities.exactly_once_supported() {
             return Err("exactly.once.support is required, and the connector cannot deliver exactly once with this \
                         configuration; set it to requested or change the configuration"
@@ -180,6 +195,7 @@ impl Job {
         &self,
         context: &JobContext,
         factory: &dyn PluginFactory,
+        connector_config: &ConfigMap,
         configs: &[ConfigMap],
         capabilities: &ConnectorCapabilities,
         changed: bool,
@@ -201,12 +217,13 @@ impl Job {
         let generations = self.prepare(context, &start).await;
         let offsets_generation = context.configs.offsets_generation(&self.name);
         for (index, generation) in generations {
+            let task_config = context.transformer.transform(&configs[index as usize]).await;
             let spec = TaskSpec {
                 id: self.task(index),
                 class: factory.definition().class.clone(),
                 kind: factory.kind(),
-                connector_config: self.config.clone(),
-                task_config: configs[index as usize].clone(),
+                connector_config: connector_config.clone(),
+                task_config: task_config.map_err(|error| error.to_string())?.config,
                 capabilities: capabilities.clone(),
                 task_count: configs.len() as u32,
                 generation,

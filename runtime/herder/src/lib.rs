@@ -12,12 +12,14 @@
 //! - A task's generation was durable before the task started, so that no two sessions ever share one.
 
 mod common_keys;
+pub mod config_provider;
 mod connector_state;
 mod error;
 mod herder;
 mod job;
 mod listener;
 mod offsets;
+mod reload;
 mod requests;
 mod restart;
 mod secret_keys;
@@ -27,6 +29,7 @@ mod transformation_keys;
 mod validation;
 
 pub use common_keys::{KAFKA_VERSION, converter_key_names};
+pub use config_provider::{ConfigProvider, ConfigProviderError, ConfigTransformer};
 pub use connector_state::{ConnectorInfo, ConnectorStatus, StateInfo, TaskInfo};
 pub use error::HerderError;
 pub use herder::{Create, GivenConfig, Herder, HerderConfig, HerderContext, RestartRequest};

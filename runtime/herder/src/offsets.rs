@@ -41,6 +41,7 @@ impl Herder {
     pub async fn offsets(&self, name: &str) -> Result<Vec<ConnectorOffset>, HerderError> {
         let shared = self.shared();
         let config = shared.of_connector(name, |_, state| state.config.clone()).await?;
+        let config = shared.resolved(&config).await?.config;
         let name = ConnectorName::new(name);
         match find_connector(&shared.plugins, &config)?.kind() {
             ConnectorKind::Source => {
@@ -84,6 +85,7 @@ impl Herder {
         let name = ConnectorName::new(name);
         uncancelled(async move {
             let config = shared.of_connector(name.as_str(), |_, state| state.config.clone()).await?;
+            let config = shared.resolved(&config).await?.config;
             let reserved = name.clone();
             if !shared.call(move |state| state.begin_offsets(&reserved)).await? {
                 return Err(HerderError::NotStopped { name: name.to_string() });

@@ -200,6 +200,7 @@ impl StateLoop {
                 (state.kind, state.version) = (Some(kind), Some(version));
             }
             state.capabilities = outcome.capabilities;
+            state.digest = outcome.digest;
         }
         if let Some(configs) = outcome.task_configs {
             state.task_configs = Some(configs);

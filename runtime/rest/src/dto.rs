@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sluice_connect_api::config_def::{Default, Importance};
+use sluice_connect_api::config_def::{Default, HIDDEN};
 use sluice_connect_api::connector::ConnectorKind;
 use sluice_connect_api::plugins::PluginInfo as RegisteredPlugin;
 use sluice_connect_api::{ConfigKey, ConfigMap, ConfigType};
@@ -156,6 +156,19 @@ pub struct Message {
 }
 
 #[derive(Serialize)]
+pub struct LoggerLevel {
+    pub level: &'static str,
+    /// Milliseconds since 1970.
+    pub last_modified: Option<i64>,
+}
+
+impl From<sluice_telemetry::LoggerLevel> for LoggerLevel {
+    fn from(level: sluice_telemetry::LoggerLevel) -> Self {
+        Self { level: level.level.as_str(), last_modified: level.last_modified }
+    }
+}
+
+#[derive(Serialize)]
 pub struct PluginInfo {
     pub class: String,
     #[serde(rename = "type")]
@@ -195,14 +208,10 @@ impl From<&ConfigKey> for ConfigKeyInfo {
         };
         Self {
             name: key.name.clone(),
-            kind: type_name(key.kind),
+            kind: key.kind.as_str(),
             required,
             default_value,
-            importance: match key.importance {
-                Importance::High => "HIGH",
-                Importance::Medium => "MEDIUM",
-                Importance::Low => "LOW",
-            },
+            importance: key.importance.as_str(),
             documentation: key.documentation.clone(),
             group: key.group.clone(),
             width: key.width,
@@ -233,16 +242,16 @@ impl From<herder::ConfigInfo> for ConfigInfo {
         let is_password = info.definition.as_ref().is_some_and(|key| key.kind == ConfigType::Password);
         let hide = |value: String| {
             if is_password && !value.is_empty() {
-                return "[hidden]".to_owned();
+                return HIDDEN.to_owned();
             }
             sluice_storage::mask_url_credentials(&value).unwrap_or(value)
         };
         let value = ConfigValueInfo {
             name: info.value.name,
             value: info.value.value.map(hide),
-            recommended_values: Vec::new(),
+            recommended_values: info.value.recommended_values,
             errors: info.value.errors,
-            visible: true,
+            visible: info.value.visible,
         };
         Self { definition: info.definition.as_ref().map(ConfigKeyInfo::from), value }
     }
@@ -319,20 +328,6 @@ pub fn kind_name(kind: Option<ConnectorKind>) -> &'static str {
         Some(ConnectorKind::Source) => "source",
         Some(ConnectorKind::Sink) => "sink",
         None => "unknown",
-    }
-}
-
-fn type_name(kind: ConfigType) -> &'static str {
-    match kind {
-        ConfigType::Boolean => "BOOLEAN",
-        ConfigType::String => "STRING",
-        ConfigType::Int => "INT",
-        ConfigType::Short => "SHORT",
-        ConfigType::Long => "LONG",
-        ConfigType::Double => "DOUBLE",
-        ConfigType::List => "LIST",
-        ConfigType::Class => "CLASS",
-        ConfigType::Password => "PASSWORD",
     }
 }
 

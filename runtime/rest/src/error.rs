@@ -17,6 +17,10 @@ pub enum RestError {
     BadRequest { message: String },
     #[error("{message}")]
     Forbidden { message: &'static str },
+    #[error("Logger {logger} not found.")]
+    UnknownLogger { logger: String },
+    #[error("invalid log level '{level}'.")]
+    InvalidLogLevel { level: String },
     #[error("HTTP 404 Not Found")]
     NotFound,
     #[error("HTTP 405 Method Not Allowed")]
@@ -38,7 +42,7 @@ impl RestError {
             Self::Topic(error) => topic_status(error),
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::UnknownLogger { .. } | Self::InvalidLogLevel { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -63,6 +67,7 @@ fn herder_status(error: &HerderError) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         HerderError::OffsetsRefused { .. }
+        | HerderError::ConfigProvider { .. }
         | HerderError::Plugin { .. }
         | HerderError::ConfigStore(_)
         | HerderError::Log(_)

@@ -13,6 +13,7 @@ mod connectors;
 mod dto;
 mod error;
 mod health;
+mod loggers;
 mod metrics;
 mod offsets;
 mod paths;

@@ -20,6 +20,8 @@ pub const OFFSETS: &str = "/connectors/{connector}/offsets";
 pub const PLUGINS: &str = "/connector-plugins";
 pub const PLUGIN_CONFIG: &str = "/connector-plugins/{plugin}/config";
 pub const PLUGIN_VALIDATE: &str = "/connector-plugins/{plugin}/config/validate";
+pub const LOGGERS: &str = "/admin/loggers";
+pub const LOGGER: &str = "/admin/loggers/{logger}";
 /// Ours: the log's topics.
 pub const LOG_TOPICS: &str = "/sluice/v1/topics";
 pub const LOG_TOPIC: &str = "/sluice/v1/topics/{topic}";

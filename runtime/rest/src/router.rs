@@ -2,7 +2,7 @@
 
 use crate::error::RestError;
 use crate::request::{BODY_BYTES_MAX, check_accept};
-use crate::{connector_plugins, connectors, health, metrics, offsets, paths, tasks, topics};
+use crate::{connector_plugins, connectors, health, loggers, metrics, offsets, paths, tasks, topics};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -10,6 +10,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use sluice_herder::Herder;
+use sluice_telemetry::Loggers;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ impl Default for RestConfig {
 pub struct RestContext {
     pub herder: Herder,
     pub config: Arc<RestConfig>,
+    pub loggers: Arc<Loggers>,
     /// The text of `/metrics`, made when it is asked for.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
@@ -71,6 +73,8 @@ pub fn router(context: RestContext) -> Router {
         .route(paths::PLUGINS, get(connector_plugins::list))
         .route(paths::PLUGIN_CONFIG, get(connector_plugins::config))
         .route(paths::PLUGIN_VALIDATE, put(connector_plugins::validate))
+        .route(paths::LOGGERS, get(loggers::list))
+        .route(paths::LOGGER, get(loggers::get).put(loggers::set))
         .route(paths::LOG_TOPICS, get(topics::list).post(topics::create))
         .route(paths::LOG_TOPIC, get(topics::describe).delete(topics::delete))
         .route(paths::LOG_RECORDS, get(topics::records))
