@@ -3,6 +3,7 @@
 use crate::NativeConnectors;
 use crate::capabilities::capabilities;
 use crate::components::COMPONENTS;
+use crate::config_providers;
 use crate::exit::{Exit, chain};
 use crate::log::{Log, State};
 use crate::worker_config::HubConfig;
@@ -67,6 +68,8 @@ impl Standalone {
             configs,
             statuses,
             offsets: Arc::clone(&offsets),
+            transformer: config_providers::of_connectors(&config.providers, &config.data_dir)
+                .map_err(|error| failed(&error))?,
             config: config.herder.clone(),
         };
         let worker_config = config.worker.clone();
@@ -100,7 +103,7 @@ fn commit() -> String {
     option_env!("SLUICE_COMMIT").unwrap_or("unknown").to_owned()
 }
 
-async fn load_components(host: &Arc<PluginHost>, plugins: &Arc<PluginRegistry>) {
+pub(crate) async fn load_components(host: &Arc<PluginHost>, plugins: &Arc<PluginRegistry>) {
     if COMPONENTS.is_empty() {
         tracing::warn!(
             "this binary carries no connectors; run cargo xtask setup and build again, or set plugin.path to a folder with .wasm plugins"

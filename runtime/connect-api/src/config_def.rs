@@ -46,16 +46,33 @@ impl ConfigDef {
         self
     }
 
-    /// The same keys under `prefix`, dependents too, all in one group when one is given. Source: Kafka `ConfigDef.embed`.
+    /// The same keys under `prefix` and in one group, numbered from `order` on. Source: Kafka `ConfigDef.embed`.
     #[must_use]
-    pub fn embedded(self, prefix: &str, group: Option<&str>) -> Self {
-        let embed = |mut key: ConfigKey| {
+    pub fn embedded(self, prefix: &str, group: &str, order: i32) -> Self {
+        let mut keys = IndexMap::new();
+        for (at, key) in (order..).zip(self.sorted()) {
+            let mut key = key.clone();
             key.name = format!("{prefix}{}", key.name);
             key.dependents = key.dependents.iter().map(|name| format!("{prefix}{name}")).collect();
-            key.group = group.map(str::to_owned).or(key.group);
-            (key.name.clone(), key)
+            key.group = Some(key.group.map_or_else(|| group.to_owned(), |own| format!("{group}: {own}")));
+            key.order = at;
+            prefix.clone_into(&mut key.prefix);
+            keys.insert(key.name.clone(), key);
+        }
+        Self { keys }
+    }
+
+    /// By group, order in it, whether a value is required, importance, name. Source: Kafka `ConfigDef.sortedConfigs`.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&ConfigKey> {
+        let groups = self.groups();
+        let rank = |key: &ConfigKey| {
+            let group = key.group.as_ref().and_then(|group| groups.iter().position(|known| known == group));
+            (group, key.order, key.default != Default::Required, key.importance, key.name.clone())
         };
-        Self { keys: self.keys.into_values().map(embed).collect() }
+        let mut keys: Vec<&ConfigKey> = self.keys.values().collect();
+        keys.sort_by_cached_key(|key| rank(key));
+        keys
     }
 
     pub fn keys(&self) -> impl Iterator<Item = &ConfigKey> {
@@ -184,8 +201,14 @@ mod tests {
         let mut parent = key("a", ConfigType::String, Default::Unset);
         parent.dependents = vec!["b".to_owned()];
         let def = ConfigDef::default().define(parent).define(key("b", ConfigType::String, Default::Unset));
-        let def = def.embedded("transforms.x.", Some("Transforms: x"));
+        let low = ConfigKey { importance: Importance::Low, ..key("0", ConfigType::Int, Default::Unset) };
+        let def = def.define(low.validator(Validator::at_least(1.0)));
+        let def = def.embedded("transforms.x.", "Transforms: x", 2);
         assert_eq!(def.get("transforms.x.a").unwrap().dependents, ["transforms.x.b"]);
         assert_eq!(def.groups(), ["Transforms: x"]);
+        let orders: Vec<(&str, i32)> = def.keys().map(|key| (key.name.as_str(), key.order)).collect();
+        assert_eq!(orders, [("transforms.x.a", 2), ("transforms.x.b", 3), ("transforms.x.0", 4)]);
+        let errors = def.parse(&config(&[("transforms.x.0", "0")])).unwrap_err();
+        assert_eq!(errors, ["Invalid value 0 for configuration 0: Value must be at least 1"]);
     }
 }

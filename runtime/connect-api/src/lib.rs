@@ -11,6 +11,7 @@ pub mod config_def;
 pub mod connector;
 pub mod converter;
 pub mod error;
+pub mod plugin_version;
 pub mod plugins;
 pub mod properties;
 pub mod sink;

@@ -115,7 +115,9 @@ impl PluginRegistry {
             "sink" => 0,
             "source" => 1,
             "transformation" => 2,
-            _ => 3,
+            "predicate" => 3,
+            "converter" => 4,
+            _ => 5,
         };
         rows.sort_by_key(rank);
         rows
@@ -176,6 +178,12 @@ impl PluginRegistry {
             Plugin::Converter { config, .. } | Plugin::NativeTransformation { config, .. } => config(),
         };
         Ok((plugin.info().class, def))
+    }
+
+    /// What a class name, simple name or alias stands for.
+    #[must_use]
+    pub fn described(&self, class: &str) -> Option<PluginInfo> {
+        self.find(class).ok().map(|plugin| plugin.info())
     }
 
     /// Exact class or alias first; else the simple name, with or without `Connector`.

@@ -15,6 +15,7 @@ use crate::reload;
 use crate::restart::RestartPolicy;
 use crate::state_loop::{Message, Messages, StateLoop};
 use crate::status_writer::StatusWriter;
+use crate::validation::WorkerDefaults;
 use sluice_client::Broker;
 use sluice_connect_api::PluginRegistry;
 use sluice_storage::{ConfigBackingStore, OffsetBackingStore, StatusBackingStore, TargetState};
@@ -41,6 +42,7 @@ pub struct HerderConfig {
     pub check_timeout: Duration,
     /// How often it is looked whether what configs refer to has changed.
     pub reload_interval: Duration,
+    pub defaults: WorkerDefaults,
 }
 
 impl HerderConfig {
@@ -53,6 +55,7 @@ impl HerderConfig {
             topic_tracking_reset: true,
             check_timeout: Duration::from_secs(5),
             reload_interval: Duration::from_secs(10),
+            defaults: WorkerDefaults::default(),
         }
     }
 }
@@ -126,6 +129,7 @@ impl Herder {
             changes: seen_changes,
             log_problem: OnceLock::new(),
             writes: tokio::sync::Mutex::new(()),
+            patches: tokio::sync::Mutex::new(()),
         };
         let herder = Self { shared: Arc::new(shared) };
         reload::watch(&herder);

@@ -116,8 +116,9 @@ impl Job {
         outcome.plugin = Some(described(&*factory));
         let resolved = context.transformer.transform(&self.config).await.map_err(|error| error.to_string())?;
         outcome.digest = (!resolved.keys.is_empty()).then(|| resolved.digest());
-        let must_ask = self.work.ask || self.outdated || self.stored_tasks.is_none();
+        // Who is paused keeps the tasks that there are, and is asked when it runs again.
         let must_start = self.target == TargetState::Started;
+        let must_ask = must_start && (self.work.ask || self.outdated || self.stored_tasks.is_none());
         let mut changed = false;
         if must_ask || (must_start && outcome.capabilities.is_none()) {
             let mut asked = self.ask(context, &*factory, &resolved.config).await?;

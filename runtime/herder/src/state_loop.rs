@@ -207,7 +207,9 @@ impl StateLoop {
         }
         match outcome.result {
             Ok(()) => {
-                state.applied_version = outcome.config_version;
+                if outcome.asked {
+                    state.applied_version = outcome.config_version;
+                }
                 self.connector_settled(name, outcome.asked, outcome.refresh);
             }
             Err(trace) => self.connector_failed(name, &trace),

@@ -17,6 +17,8 @@ pub enum RestError {
     BadRequest { message: String },
     #[error("{message}")]
     Forbidden { message: &'static str },
+    #[error("{message}")]
+    NoSuchTask { message: String },
     #[error("Logger {logger} not found.")]
     UnknownLogger { logger: String },
     #[error("invalid log level '{level}'.")]
@@ -42,7 +44,7 @@ impl RestError {
             Self::Topic(error) => topic_status(error),
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::UnknownLogger { .. } | Self::InvalidLogLevel { .. } => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoSuchTask { .. } | Self::UnknownLogger { .. } | Self::InvalidLogLevel { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

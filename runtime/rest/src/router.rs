@@ -2,13 +2,14 @@
 
 use crate::error::RestError;
 use crate::request::{BODY_BYTES_MAX, check_accept};
-use crate::{connector_plugins, connectors, health, loggers, metrics, offsets, paths, tasks, topics};
+use crate::{connector_plugins, connectors, health, loggers, metrics, offsets, openapi, paths, tasks, topics};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
 use axum::http::request::Parts;
+use axum::http::{Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{MethodRouter, get, post, put};
 use sluice_herder::Herder;
 use sluice_telemetry::Loggers;
 use std::sync::Arc;
@@ -51,39 +52,53 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     }
 }
 
-/// The API over a running herder.
+/// The API over a running herder. Each path also with a slash at its end, as Kafka's server takes it.
 pub fn router(context: RestContext) -> Router {
-    Router::new()
-        .route(paths::ROOT, get(health::root))
-        .route(paths::HEALTH, get(health::health))
-        .route(paths::CONNECTORS, get(connectors::list).post(connectors::create))
-        .route(paths::CONNECTOR, get(connectors::get).delete(connectors::delete))
-        .route(paths::CONFIG, get(connectors::config).put(connectors::put_config).patch(connectors::patch_config))
-        .route(paths::STATUS, get(connectors::status))
-        .route(paths::RESTART, post(connectors::restart))
-        .route(paths::PAUSE, put(connectors::pause))
-        .route(paths::RESUME, put(connectors::resume))
-        .route(paths::STOP, put(connectors::stop))
-        .route(paths::TASKS, get(tasks::list))
-        .route(paths::TASK_STATUS, get(tasks::status))
-        .route(paths::TASK_RESTART, post(tasks::restart))
-        .route(paths::TOPICS, get(topics::active))
-        .route(paths::TOPICS_RESET, put(topics::reset_active))
-        .route(paths::OFFSETS, get(offsets::get).patch(offsets::alter).delete(offsets::reset))
-        .route(paths::PLUGINS, get(connector_plugins::list))
-        .route(paths::PLUGIN_CONFIG, get(connector_plugins::config))
-        .route(paths::PLUGIN_VALIDATE, put(connector_plugins::validate))
-        .route(paths::LOGGERS, get(loggers::list))
-        .route(paths::LOGGER, get(loggers::get).put(loggers::set))
-        .route(paths::LOG_TOPICS, get(topics::list).post(topics::create))
-        .route(paths::LOG_TOPIC, get(topics::describe).delete(topics::delete))
-        .route(paths::LOG_RECORDS, get(topics::records))
-        .route(paths::METRICS, get(metrics::text))
+    let mut router = Router::new();
+    for (path, methods) in routes() {
+        if path != paths::ROOT {
+            router = router.route(&format!("{path}/"), methods.clone());
+        }
+        router = router.route(path, methods);
+    }
+    router
         .fallback(|| async { RestError::NotFound })
         .method_not_allowed_fallback(|| async { RestError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(context.clone(), guard))
         .with_state(context)
+}
+
+/// Every path of the API and what may be done with it; [`openapi`] says the same in words, and a test holds them together.
+fn routes() -> Vec<(&'static str, MethodRouter<RestContext>)> {
+    vec![
+        (paths::ROOT, get(health::root)),
+        (paths::HEALTH, get(health::health)),
+        (paths::CONNECTORS, get(connectors::list).post(connectors::create)),
+        (paths::CONNECTOR, get(connectors::get).delete(connectors::delete)),
+        (paths::CONFIG, get(connectors::config).put(connectors::put_config).patch(connectors::patch_config)),
+        (paths::STATUS, get(connectors::status)),
+        (paths::RESTART, post(connectors::restart)),
+        (paths::PAUSE, put(connectors::pause)),
+        (paths::RESUME, put(connectors::resume)),
+        (paths::STOP, put(connectors::stop)),
+        (paths::TASKS, get(tasks::list)),
+        (paths::TASK_STATUS, get(tasks::status)),
+        (paths::TASK_RESTART, post(tasks::restart)),
+        (paths::TOPICS, get(topics::active)),
+        (paths::TOPICS_RESET, put(topics::reset_active)),
+        (paths::OFFSETS, get(offsets::get).patch(offsets::alter).delete(offsets::reset)),
+        (paths::PLUGINS, get(connector_plugins::list)),
+        (paths::PLUGIN_CONFIG, get(connector_plugins::config)),
+        (paths::PLUGIN_VALIDATE, put(connector_plugins::validate)),
+        (paths::LOGGERS, get(loggers::list)),
+        (paths::LOGGER, get(loggers::get).put(loggers::set)),
+        (paths::LOG_TOPICS, get(topics::list).post(topics::create)),
+        (paths::LOG_TOPIC, get(topics::describe).delete(topics::delete)),
+        (paths::LOG_RECORDS, get(topics::records)),
+        (paths::METRICS, get(metrics::text)),
+        (paths::OPENAPI, get(openapi::document)),
+    ]
 }
 
 /// Every request: does the client take JSON, and does the answer come in time.
@@ -93,12 +108,24 @@ async fn guard(State(context): State<RestContext>, request: Request, next: Next)
     } else {
         &["application/json"]
     };
-    if let Err(error) = check_accept(request.headers(), offered) {
+    let is_options = request.method() == Method::OPTIONS;
+    if !is_options && let Err(error) = check_accept(request.headers(), offered) {
         return error.into_response();
     }
     let timeout = context.config.request_timeout;
     match tokio::time::timeout(timeout, next.run(request)).await {
+        Ok(response) if is_options => options(response),
         Ok(response) => response,
         Err(_) => RestError::TimedOut { seconds: timeout.as_secs() }.into_response(),
     }
+}
+
+/// What may be done with a path: no handler takes OPTIONS, and the refusal names the methods that there are.
+fn options(refusal: Response) -> Response {
+    let Some(allowed) = refusal.headers().get(header::ALLOW).and_then(|allowed| allowed.to_str().ok()) else {
+        return refusal;
+    };
+    let allowed = format!("{allowed},OPTIONS");
+    let text = allowed.replace(',', ", ");
+    ([(header::ALLOW, allowed), (header::CONTENT_TYPE, "text/plain".to_owned())], text).into_response()
 }

@@ -114,39 +114,29 @@ impl Loggers {
     #[must_use]
     pub fn level(&self, logger: &str) -> Option<LoggerLevel> {
         let levels = self.levels.lock();
-        if logger.eq_ignore_ascii_case(ROOT) {
-            return levels.get(ROOT).copied();
-        }
-        if let Some(level) = levels.get(logger) {
+        let name = name_of(logger);
+        if let Some(level) = levels.get(name) {
             return Some(*level);
         }
-        if targets(logger).is_empty() {
-            return None;
-        }
-        let above = levels.iter().filter(|(name, _)| is_below(logger, name)).max_by_key(|(name, _)| name.len());
-        let level = above.map(|(_, level)| level.level).or_else(|| Some(levels.get(ROOT)?.level))?;
-        Some(LoggerLevel { level, last_modified: None })
+        (!targets(name).is_empty()).then(|| LoggerLevel { level: effective(&levels, name), last_modified: None })
     }
 
-    /// Sets the level of a logger and of all below it; gives the names of those that it holds for now.
+    /// Sets the level of a logger and of all below it; gives the names of those for which it is another than before.
     pub fn set(&self, logger: &str, level: Level) -> Vec<String> {
         let mut levels = self.levels.lock();
-        let is_root = logger.eq_ignore_ascii_case(ROOT);
-        let name = if is_root { ROOT } else { logger };
+        let name = name_of(logger);
         let mut affected: Vec<String> =
-            levels.keys().filter(|known| is_root || known.as_str() == name || is_below(known, name)).cloned().collect();
+            levels.keys().filter(|known| name == ROOT || is_below(known, name)).cloned().collect();
         if !affected.iter().any(|known| known == name) {
             affected.push(name.to_owned());
         }
+        affected.retain(|name| effective(&levels, name) != level);
+        affected.sort();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
         for name in &affected {
-            // The same level again is no change.
-            if levels.get(name).is_none_or(|known| known.level != level) {
-                levels.insert(name.clone(), LoggerLevel { level, last_modified: Some(now) });
-            }
+            levels.insert(name.clone(), LoggerLevel { level, last_modified: Some(now) });
         }
-        affected.sort();
         (self.apply)(&self.directives(&levels));
         affected
     }
@@ -166,6 +156,17 @@ impl Loggers {
         }
         directives.join(",")
     }
+}
+
+fn name_of(logger: &str) -> &str {
+    if logger.eq_ignore_ascii_case(ROOT) { ROOT } else { logger }
+}
+
+/// The level of the logger itself, else of the nearest one above it, else the root's.
+fn effective(levels: &BTreeMap<String, LoggerLevel>, logger: &str) -> Level {
+    let above = levels.iter().filter(|(name, _)| name.as_str() == logger || is_below(logger, name));
+    let nearest = above.max_by_key(|(name, _)| name.len()).or_else(|| levels.get_key_value(ROOT));
+    nearest.map_or(Level::Info, |(_, level)| level.level)
 }
 
 /// Whether `name` lies below `above`: `a.b` and `a$b` below `a`, `a::b` too.
@@ -238,6 +239,7 @@ mod tests {
         loggers.set("org.apache.kafka.connect.storage", Level::Debug);
         let affected = loggers.set("org.apache.kafka.connect", Level::Warn);
         assert_eq!(affected, ["org.apache.kafka.connect", "org.apache.kafka.connect.storage"]);
+        assert_eq!(loggers.set("org.apache.kafka.connect.json", Level::Warn), Vec::<String>::new());
         assert_eq!(loggers.level("org.apache.kafka.connect.storage").unwrap().level, Level::Warn);
         assert_eq!(loggers.level("org.apache.kafka.connect.json.JsonConverter").unwrap().level, Level::Warn);
         assert!(applied.lock().starts_with("info,sluice_worker=debug,"), "{}", applied.lock());
@@ -260,7 +262,7 @@ mod tests {
         let (loggers, _) = loggers("info");
         loggers.set("sluice_rest", Level::Debug);
         let first = loggers.level("sluice_rest").unwrap();
-        loggers.set("sluice_rest", Level::Debug);
+        assert_eq!(loggers.set("sluice_rest", Level::Debug), Vec::<String>::new());
         assert_eq!(loggers.level("sluice_rest").unwrap(), first);
         assert!(first.last_modified.is_some());
         assert_eq!(loggers.level("root").unwrap(), LoggerLevel { level: Level::Info, last_modified: None });

@@ -84,6 +84,8 @@ pub struct ConfigKey {
     pub recommender: Option<Recommender>,
     /// The capability setting that this key configures (`file.path`, `sql.url`), when it is one.
     pub grants: Option<String>,
+    /// Where it is embedded. Validators call the key by its name without this, as Kafka's do.
+    pub prefix: String,
 }
 
 impl ConfigKey {
@@ -103,6 +105,7 @@ impl ConfigKey {
             dependents: Vec::new(),
             recommender: None,
             grants: None,
+            prefix: String::new(),
         }
     }
 
@@ -133,7 +136,7 @@ impl ConfigKey {
         let mut errors = Vec::new();
         let value = match (given, &self.default) {
             (Some(text), _) => match value::parse_type(&self.name, self.kind, text) {
-                Ok(value) => Some(self.validator.tidied(self.kind, value)),
+                Ok(value) => Some(value),
                 Err(error) => {
                     errors.push(error);
                     None
@@ -146,7 +149,8 @@ impl ConfigKey {
                 None
             }
         };
-        if let Err(error) = self.validator.ensure_valid(&self.name, self.kind, value.as_deref()) {
+        let name = self.name.strip_prefix(&self.prefix).unwrap_or(&self.name);
+        if let Err(error) = self.validator.ensure_valid(name, self.kind, value.as_deref()) {
             errors.push(error);
         }
         ConfigValue::new(&self.name, value, errors)

@@ -24,7 +24,7 @@ pub enum Validator {
         values: Vec<String>,
         ignore_case: bool,
     },
-    /// `ValidList.anyNonDuplicateValues`: no empty item; items that stand twice were dropped before.
+    /// `ValidList.anyNonDuplicateValues`: no item twice, none empty (KIP-1161).
     UniqueList {
         is_empty_allowed: bool,
     },
@@ -68,25 +68,6 @@ impl Validator {
     #[must_use]
     pub fn one_of(values: &[&str]) -> Self {
         Self::ValidValues { values: values.iter().map(|value| (*value).to_owned()).collect(), ignore_case: false }
-    }
-
-    /// The value as it is kept: lists whose items must be unique lose what stands twice (KIP-1161).
-    pub(super) fn tidied(&self, kind: ConfigType, value: String) -> String {
-        match self {
-            Self::UniqueList { .. } if kind == ConfigType::List => {
-                let mut items: Vec<&str> = Vec::new();
-                for item in list_items(&value) {
-                    if !items.contains(&item) {
-                        items.push(item);
-                    }
-                }
-                items.join(",")
-            }
-            Self::All(validators) => {
-                validators.iter().fold(value, |value, validator| validator.tidied(kind, value))
-            }
-            _ => value,
-        }
     }
 
     /// `value` is the parsed value as text; null is `None`.
@@ -170,6 +151,9 @@ fn unique_list(name: &str, is_empty_allowed: bool, value: Option<&str>) -> Resul
     if items.is_empty() && !is_empty_allowed {
         return Err(format!("Configuration '{name}' must not be empty."));
     }
+    if (1..items.len()).any(|at| items[..at].contains(&items[at])) {
+        return Err(format!("Configuration '{name}' values must not be duplicated."));
+    }
     if items.iter().any(|item| item.is_empty()) {
         return Err(format!("Configuration '{name}' values must not be empty."));
     }
@@ -251,6 +235,7 @@ mod tests {
             ),
             (&Validator::any_case(&["a", "b"]), String, Some("B"), ""),
             (&list, List, Some(""), "Configuration 'k' must not be empty."),
+            (&list, List, Some("a,b,a"), "Configuration 'k' values must not be duplicated."),
             (&list, List, Some("a,,b"), "Configuration 'k' values must not be empty."),
             (
                 &Validator::ListSize { max: 1 },
@@ -274,12 +259,5 @@ mod tests {
         let both = Validator::All(vec![Validator::NonEmpty, Validator::one_of(&["a"])]);
         assert!(error(&both, ConfigType::String, Some("")).ends_with("String must be non-empty"));
         assert!(error(&both, ConfigType::String, Some("b")).ends_with("one of: a"));
-    }
-
-    #[test]
-    fn items_that_stand_twice_are_dropped_where_they_must_not() {
-        let unique = Validator::UniqueList { is_empty_allowed: true };
-        assert_eq!(unique.tidied(ConfigType::List, "a,b,a".to_owned()), "a,b");
-        assert_eq!(Validator::Any.tidied(ConfigType::List, "a,b,a".to_owned()), "a,b,a");
     }
 }

@@ -46,6 +46,8 @@ impl Herder {
         name: &str,
         patch: GivenConfig,
     ) -> Result<(ConnectorInfo, Vec<String>), HerderError> {
+        // Two patches of different keys both count.
+        let _one_at_a_time = self.shared.patches.lock().await;
         let stored = self.shared.of_connector(name, |_, state| state.config.clone()).await?;
         let mut config: GivenConfig = stored.into_iter().map(|(key, value)| (key, Some(value))).collect();
         for (key, value) in patch {
@@ -53,6 +55,10 @@ impl Herder {
                 Some(value) => config.insert(key, Some(value)),
                 None => config.remove(&key),
             };
+        }
+        if !config.contains_key(NAME) {
+            let error = format!("Missing required configuration \"{NAME}\" which has no default value.");
+            return Err(HerderError::InvalidConfig { errors: vec![error] });
         }
         let (info, _, ignored) = self.put_config(name, config).await?;
         Ok((info, ignored))
@@ -113,6 +119,8 @@ impl Herder {
     /// # Errors
     /// [`HerderError::UnknownTask`].
     pub async fn restart_task(&self, id: &TaskId) -> Result<(), HerderError> {
+        let unknown_connector = |_| HerderError::UnknownConnectorToRestart { name: id.connector.to_string() };
+        self.shared.of_connector(id.connector.as_str(), |_, _| ()).await.map_err(unknown_connector)?;
         let (wanted, unknown) = (id.clone(), HerderError::UnknownTask { id: id.clone() });
         let found = self.shared.call(move |state| state.restart_task(&wanted)).await?;
         if found { Ok(()) } else { Err(unknown) }
@@ -121,7 +129,7 @@ impl Herder {
     /// The config to store, if there is nothing wrong with it.
     async fn checked(&self, name: &str, mut config: GivenConfig) -> Result<(ConfigMap, Vec<String>), HerderError> {
         match config.get(NAME).cloned().flatten() {
-            Some(given) if given.trim() != name => {
+            Some(given) if given != name => {
                 let message =
                     format!("Connector name configuration ({given}) doesn't match connector name in the URL ({name})");
                 return Err(HerderError::BadRequest { message });
@@ -129,10 +137,9 @@ impl Herder {
             _ => config.insert(NAME.to_owned(), Some(name.to_owned())),
         };
         self.restore_secrets(name, &mut config).await?;
-        let infos = validation::validate(&self.shared.plugins, &config, Live::Skip).await?;
+        let infos = self.examine(&config, Live::Skip).await?;
         if infos.error_count() > 0 {
-            let (class, errors) = (infos.class.clone(), infos.errors());
-            return Err(HerderError::InvalidConfig { class, errors });
+            return Err(HerderError::InvalidConfig { errors: infos.errors() });
         }
         if !infos.ignored.is_empty() {
             tracing::warn!(connector = name, keys = ?infos.ignored, "keys of the configuration have no effect");
@@ -141,7 +148,7 @@ impl Herder {
         Ok((config, infos.ignored))
     }
 
-    async fn restore_secrets(&self, name: &str, config: &mut GivenConfig) -> Result<(), HerderError> {
+    pub(super) async fn restore_secrets(&self, name: &str, config: &mut GivenConfig) -> Result<(), HerderError> {
         let stored = self.shared.of_connector(name, |_, state| (state.config.clone(), state.secrets.clone())).await;
         let (stored, secrets) = match stored {
             Ok(stored) => stored,

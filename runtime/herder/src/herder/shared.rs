@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub log_problem: OnceLock<watch::Receiver<Option<String>>>,
     /// Changes of configs, one after the other: read, write to the log, tell the loop.
     pub(super) writes: tokio::sync::Mutex<()>,
+    /// Patches, one after the other: read, merge, write.
+    pub(super) patches: tokio::sync::Mutex<()>,
 }
 
 impl Shared {

@@ -24,6 +24,9 @@ const STATE_LIMIT: Duration = Duration::from_secs(60);
 /// A connection is made for each request, and a request that hangs is an answer too: none.
 const REQUEST_LIMIT: Duration = Duration::from_secs(100);
 
+/// Status, headers, body.
+type Raw = (u16, Vec<(String, String)>, String);
+
 /// A server that is to be asked, and the folder of its files.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -59,18 +62,55 @@ async fn play_step(step: &Step, server: &Server) -> Result<Vec<Answer>> {
     for file in &step.files {
         write(file, server)?;
     }
+    if step.settled {
+        settle(server).await?;
+    }
     for condition in &step.until {
         wait(condition, server).await?;
     }
     let sent = step.requests.iter().map(|request| async {
-        let (status, headers, body) = send_patiently(request, server).await?;
-        let body = if step.only_status { "" } else { body.as_str() };
-        Ok::<_, anyhow::Error>(Answer::new(status, headers, body, &server.names))
+        let answer = if step.once { send(request, server).await? } else { send_patiently(request, server).await? };
+        judged(step, answer, server)
     });
     let mut answers = try_join_all(sent).await?;
     // Who was first is nobody's promise.
     answers.sort_by_key(|answer| (answer.status, answer.body.to_string()));
     Ok(answers)
+}
+
+/// The answer as far as it does not depend on who was first.
+fn judged(step: &Step, (status, headers, body): Raw, server: &Server) -> Result<Answer> {
+    if !step.among.is_empty() {
+        if !step.among.contains(&status) {
+            bail!("{status} is not among {:?}: {body}", step.among);
+        }
+        return Ok(Answer::new(step.among[0], Vec::new(), "", &server.names));
+    }
+    let body = if step.only_status { "" } else { body.as_str() };
+    Ok(Answer::new(status, headers, body, &server.names))
+}
+
+/// Waits until nothing is on its way: what runs has tasks, and no task is between two states.
+async fn settle(server: &Server) -> Result<()> {
+    let request =
+        Request { method: "GET".into(), path: "/connectors?expand=status".into(), headers: Vec::new(), body: None };
+    until("settled connectors", STATE_LIMIT, || async {
+        let (status, _, body) = send(&request, server).await?;
+        let all: Value = serde_json::from_str(&body).unwrap_or_default();
+        let is_settled = |one: &Value| {
+            let state = one.pointer("/status/connector/state").and_then(Value::as_str).unwrap_or_default();
+            let tasks = one.pointer("/status/tasks").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let is_still = |task: &Value| task["state"] == state || task["state"] == "FAILED";
+            match state {
+                "RUNNING" => !tasks.is_empty() && tasks.iter().all(is_still),
+                "PAUSED" | "STOPPED" | "FAILED" => tasks.iter().all(is_still),
+                _ => false,
+            }
+        };
+        let is_so = status == 200 && all.as_object().is_some_and(|all| all.values().all(is_settled));
+        if is_so { Ok(()) } else { bail!("{body}") }
+    })
+    .await
 }
 
 fn write(file: &FileWrite, server: &Server) -> Result<()> {
@@ -104,7 +144,7 @@ fn plain(value: &Value) -> String {
 }
 
 /// A worker of Kafka answers 409 while its group rebalances, which clients wait out.
-async fn send_patiently(request: &Request, server: &Server) -> Result<(u16, Vec<(String, String)>, String)> {
+async fn send_patiently(request: &Request, server: &Server) -> Result<Raw> {
     until("an answer that is no conflict with a rebalance", STATE_LIMIT, || async {
         let answer = send(request, server).await?;
         let is_rebalance = ["rebalance", "momentarily", "stale"].iter().any(|word| answer.2.contains(word));
@@ -113,12 +153,12 @@ async fn send_patiently(request: &Request, server: &Server) -> Result<(u16, Vec<
     .await
 }
 
-async fn send(request: &Request, server: &Server) -> Result<(u16, Vec<(String, String)>, String)> {
+async fn send(request: &Request, server: &Server) -> Result<Raw> {
     tokio::time::timeout(REQUEST_LIMIT, exchange(request, server)).await.context("no answer in time")?
 }
 
 /// Over hyper itself: a URL type would tidy up the odd paths that are the point of some steps.
-async fn exchange(request: &Request, server: &Server) -> Result<(u16, Vec<(String, String)>, String)> {
+async fn exchange(request: &Request, server: &Server) -> Result<Raw> {
     let stream = TcpStream::connect(&server.address).await.context("cannot connect")?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);

@@ -4,9 +4,12 @@
 //! ### a sentence that names the step
 //! @file in.txt one two           a file in the run's folder, one word a line; @append adds to it
 //! @until GET /path 200 /a/0=x !/b    asked again until status and members of the answer are so
+//! @settled                       every connector runs, is paused or stopped, and nothing of it is on its way
 //! @times 8                       the request is sent so often at once
 //! @with PUT /path {"a": 1}       this one is sent at the same time
 //! @only status                   of an answer that depends on who was first, only this is compared
+//! @among 201 409                 answers that depend on who was first have one of these statuses; nothing else is compared
+//! @once                          a conflict with a rebalance is an answer too
 //! PUT /connectors/a/config
 //! Header: value
 //!
@@ -61,6 +64,12 @@ pub struct Step {
     pub requests: Vec<Request>,
     /// Bodies depend on the order in which the requests arrive.
     pub only_status: bool,
+    /// Even statuses depend on it: all that may be. Empty: they do not.
+    pub among: Vec<u16>,
+    /// Every connector is to be settled first.
+    pub settled: bool,
+    /// Nobody waits for a rebalance to end.
+    pub once: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +124,9 @@ fn parse_step(topic: &str, section: &str) -> Result<Step> {
         until: Vec::new(),
         requests: Vec::new(),
         only_status: false,
+        among: Vec::new(),
+        settled: false,
+        once: false,
     };
     let (mut times, mut beside) = (1, Vec::new());
     let request_line = loop {
@@ -127,6 +139,9 @@ fn parse_step(topic: &str, section: &str) -> Result<Step> {
             "times" => times = rest.parse().with_context(|| format!("@times {rest}"))?,
             "with" => beside.push(beside_request(rest)?),
             "only" if rest == "status" => step.only_status = true,
+            "among" => step.among = rest.split(' ').map(str::parse).collect::<Result<_, _>>()?,
+            "settled" => step.settled = true,
+            "once" => step.once = true,
             _ => bail!("{:?}: no such directive: {line}", step.id),
         }
     };
@@ -191,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_step_is_read_with_all_that_can_stand_in_it() {
-        let text = "### a sentence\n@file a.txt x y\n@until GET /a 200 /b/0=c !/d /e\n@times 2\n@with PUT /f {\"g\": 1}\n@only status\nPOST /h?i=j\nAccept: k\n\n{\n  \"l\": 2\n}\n\n### the next\nGET /\n";
+        let text = "### a sentence\n@file a.txt x y\n@until GET /a 200 /b/0=c !/d /e\n@times 2\n@with PUT /f {\"g\": 1}\n@only status\n@among 200 409\n@settled\n@once\nPOST /h?i=j\nAccept: k\n\n{\n  \"l\": 2\n}\n\n### the next\nGET /\n";
         let steps = parse("topic", text).unwrap();
         let post = Request {
             method: "POST".to_owned(),
@@ -213,6 +228,9 @@ mod tests {
             }],
             requests: vec![post.clone(), post, bare("PUT", "/f", Some("{\"g\": 1}".to_owned()))],
             only_status: true,
+            among: vec![200, 409],
+            settled: true,
+            once: true,
         };
         assert_eq!(steps[0], expected);
         assert_eq!(steps[1].requests, [bare("GET", "/", None)]);
