@@ -1,29 +1,14 @@
-//! Obtains what the client programs need, at pinned versions, into the user's cache: `~/.cache/sluice/services/clients`.
-//!
-//! A folder there is named after the digest of what it was made from; it is made once, under a lock, and then only used.
+//! What the client programs need, obtained into the user's cache: `~/.cache/sluice/services/clients`.
 
-use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
+use anyhow::{Context, Result};
+pub use sluice_harness::obtain::Missing;
+use sluice_harness::obtain::{cache, first_missing, made_in, run};
 
-use crate::broker::tail;
-
-/// A tool of the machine without which a client cannot run, and the command to get it.
-#[derive(Debug, Clone, Copy)]
-pub struct Missing {
-    pub tool: &'static str,
-    pub get: &'static str,
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "needs {}: {}", self.tool, self.get)
-    }
-}
+const CACHE: &str = "clients";
 
 /// A client program that can be started, or the tool that it lacks.
 pub type Obtained = Result<Command, Missing>;
@@ -112,8 +97,8 @@ pub fn go(program: &str) -> Result<Obtained> {
     let folder = made("go", &all, |folder, log| {
         let mut go = Command::new("go");
         go.current_dir(source("go")).args(["build", "-mod=readonly", "-modcacherw", "-o"]).arg(folder).arg("./...");
-        go.env("GOMODCACHE", cache()?.join("go-modules"))
-            .env("GOCACHE", cache()?.join("go-build"))
+        go.env("GOMODCACHE", cache(CACHE)?.join("go-modules"))
+            .env("GOCACHE", cache(CACHE)?.join("go-build"))
             .env("CGO_ENABLED", "0");
         run(&mut go, log)
     })?;
@@ -159,46 +144,8 @@ fn sources(folder: &str, extension: &str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn cache() -> Result<PathBuf> {
-    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
-    Ok(base.context("neither XDG_CACHE_HOME nor a home directory is known")?.join("sluice/services/clients"))
-}
-
 fn made(name: &str, inputs: &[&Path], make: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
-    made_in(&cache()?, name, inputs, make)
-}
-
-/// The folder made from these files; `make` gets the folder and the file for the output of what it runs.
-fn made_in(
-    parent: &Path,
-    name: &str,
-    inputs: &[&Path],
-    make: impl FnOnce(&Path, &Path) -> Result<()>,
-) -> Result<PathBuf> {
-    fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
-    let mut digest = Sha256::new();
-    for input in inputs {
-        let bytes = fs::read(input).with_context(|| format!("cannot read {}", input.display()))?;
-        digest.update((bytes.len() as u64).to_be_bytes());
-        digest.update(bytes);
-    }
-    let digest: String = digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    let folder = parent.join(format!("{name}-{digest}"));
-    let ready = parent.join(format!("{name}-{digest}.ready"));
-    let lock = File::create(parent.join(format!("{name}.lock")))?;
-    lock.lock().context("cannot lock the clients' cache")?;
-    if ready.exists() {
-        return Ok(folder);
-    }
-    if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove the half-made {}", folder.display()))?;
-    }
-    fs::create_dir_all(&folder)?;
-    println!("obtaining {}", folder.display());
-    make(&folder, &parent.join(format!("{name}-{digest}.log")))?;
-    File::create(ready)?;
-    Ok(folder)
+    made_in(&cache(CACHE)?, name, inputs, make)
 }
 
 fn copy(files: &[&Path], folder: &Path) -> Result<()> {
@@ -207,20 +154,4 @@ fn copy(files: &[&Path], folder: &Path) -> Result<()> {
         fs::copy(file, folder.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
     }
     Ok(())
-}
-
-fn run(command: &mut Command, log: &Path) -> Result<()> {
-    let file = File::create(log)?;
-    command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
-    if !status.success() {
-        bail!("{command:?} failed: {status}; {}", tail(log));
-    }
-    Ok(())
-}
-
-fn first_missing(tools: &[Missing]) -> Option<Missing> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    tools.iter().find(|missing| !folders.iter().any(|folder| folder.join(missing.tool).exists())).copied()
 }

@@ -19,6 +19,7 @@ mod access_log;
 mod binary;
 mod hub;
 mod objects;
+pub mod obtain;
 mod orders;
 mod pipeline;
 mod random;

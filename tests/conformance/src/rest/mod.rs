@@ -9,6 +9,7 @@
 //! is, the recording itself is compared with what a worker answers now.
 
 mod answer;
+mod client;
 mod compare;
 mod differences;
 mod play;
@@ -17,6 +18,7 @@ mod script;
 mod worker;
 
 pub use answer::{Answer, Names};
+pub use client::python_client;
 pub use compare::{Mismatch, compare};
 pub use differences::{DIFFERENCES, Difference, Is, Judged, judge, table};
 pub use play::{Server, play};

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod clients;
+
 use anyhow::Result;
 use sluice_conformance::rest::{ConnectWorker, Mismatch, Recording, Script, Server, compare, environment, judge, play, table, PROPERTIES};
 use sluice_contract::apache_kafka;
