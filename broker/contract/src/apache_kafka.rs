@@ -225,10 +225,8 @@ impl ApacheKafka {
     pub fn start_again(&mut self) -> io::Result<()> {
         let mut java = self.java(&self.java_options.iter().map(String::as_str).collect::<Vec<_>>());
         java.arg("kafka.Kafka").arg(self.file("server.properties"));
-        let mut supervisor = supervised(self.folder.path(), &java)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
+        let mut supervisor =
+            supervised(self.folder.path(), &java).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut lines = BufReader::new(supervisor.stdout.take().expect("it is piped")).lines();
         let mut last = Vec::new();
         loop {

@@ -1,12 +1,12 @@
 //! `sluice plugin reference`: every key of the worker and of the plugins in this binary, as `.properties` files. `configs/reference/` is
 //! its output, which a test compares.
 
+use crate::args::StartOptions;
 use crate::capabilities::capabilities;
 use crate::exit::Exit;
 use crate::standalone::load_components;
 use crate::worker_config::HubConfig;
 use crate::worker_definition::worker_definition;
-use crate::args::StartOptions;
 use sluice_connect_api::config_def::reference;
 use sluice_connect_api::connector::ConnectorKind;
 use sluice_connect_api::{ConfigDef, PluginRegistry};
@@ -35,7 +35,8 @@ pub async fn run(folder: Option<&Path>) -> Result<(), Exit> {
 
 /// File name → content.
 async fn pages() -> Result<BTreeMap<String, String>, Exit> {
-    let config = HubConfig::load(&StartOptions::default()).map_err(|error| Exit::Usage { message: error.to_string() })?;
+    let config =
+        HubConfig::load(&StartOptions::default()).map_err(|error| Exit::Usage { message: error.to_string() })?;
     let host = HostConfig { cache_dir: config.cache_dir.join("components"), limits: GuestLimits::default() };
     let host = Arc::new(PluginHost::new(host, capabilities(&config)).map_err(|error| Exit::failed(&error))?);
     let plugins = Arc::new(PluginRegistry::default());
@@ -43,7 +44,10 @@ async fn pages() -> Result<BTreeMap<String, String>, Exit> {
     sluice_transforms::register(&plugins);
     load_components(&host, &plugins).await;
     let mut pages = BTreeMap::new();
-    pages.insert("worker.properties".to_owned(), page("The worker: `sluice start --config FILE`.", &worker_definition()));
+    pages.insert(
+        "worker.properties".to_owned(),
+        page("The worker: `sluice start --config FILE`.", &worker_definition()),
+    );
     for (name, kind, what) in [
         ("any-source.properties", ConnectorKind::Source, "Keys that every source connector has."),
         ("any-sink.properties", ConnectorKind::Sink, "Keys that every sink connector has."),

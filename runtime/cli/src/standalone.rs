@@ -90,7 +90,12 @@ impl Standalone {
         }
         let router = router(RestContext {
             herder: herder.clone(),
-            config: Arc::new(RestConfig { commit: commit(), ..RestConfig::default() }),
+            config: Arc::new(RestConfig {
+                commit: commit(),
+                headers: config.answer_headers.clone(),
+                has_admin: config.has_admin,
+                ..RestConfig::default()
+            }),
             loggers,
             metrics: Arc::new(render),
         });

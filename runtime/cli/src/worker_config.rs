@@ -4,11 +4,12 @@ use crate::args::{KafkaListen, StartOptions};
 use crate::broker_config::BrokerConfig;
 use crate::config_providers::{self, ProviderSpec};
 use crate::kafka_log::KafkaLog;
-use sluice_connect_api::properties;
 use sluice_capability::Ceiling;
 use sluice_connect_api::ConfigMap;
+use sluice_connect_api::properties;
 use sluice_herder::{ClientConfigOverridePolicy, HerderConfig};
 use sluice_log::Durability;
+use sluice_rest::{AnswerHeaders, HeaderRule};
 use sluice_telemetry::LogFormat;
 use sluice_worker::{ConverterConfig, WorkerConfig};
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ Keys of the worker config (TOML, dotted keys or tables; or Kafka Connect's .prop
   key.converter.*, value.converter.*         their own keys
   task.shutdown.graceful.timeout.ms          5000
   topic.tracking.enable, .allow.reset        true
+  access.control.allow.origin, .allow.methods; response.http.headers.config; admin.listeners (empty: no /admin)
   sluice.memory.budget.bytes                 what queues and batches may hold together [67108864]
   sluice.task.restart.enabled                restart failed tasks by themselves [true]
   sluice.task.restart.backoff.ms, .max.ms    first and longest wait [1000, 60000]
@@ -89,6 +91,10 @@ pub struct HubConfig {
     pub herder: HerderConfig,
     /// What stands for `${provider:path:key}` in connectors' configs.
     pub providers: Vec<ProviderSpec>,
+    /// What is added to REST's answers.
+    pub answer_headers: AnswerHeaders,
+    /// Whether `/admin` is served.
+    pub has_admin: bool,
     /// Whether `worker_id` came from the config.
     pub is_advertised: bool,
     pub ceilings: BTreeMap<String, Ceiling>,
@@ -110,8 +116,7 @@ pub enum WorkerConfigError {
 const REST_LISTEN: &str = "127.0.0.1:8083";
 
 /// Connect's keys that mean nothing to one process with an embedded log. A trailing dot stands for all keys below.
-const IGNORED: [&str; 29] = [
-    "access.control.",
+const IGNORED: [&str; 27] = [
     "admin.",
     "client.",
     "config.storage.",
@@ -132,7 +137,6 @@ const IGNORED: [&str; 29] = [
     "producer.",
     "rebalance.timeout.ms",
     "request.timeout.ms",
-    "response.http.headers.config",
     "rest.extension.classes",
     "retry.",
     "scheduled.rebalance.max.delay.ms",
@@ -158,12 +162,15 @@ impl HubConfig {
     fn parse(pairs: BTreeMap<String, String>, options: &StartOptions) -> Result<Self, WorkerConfigError> {
         let mut keys = Keys::new(pairs);
         let providers = keys.resolve();
+        // Before the settings of an external log's clients, which begin alike.
+        let has_admin = keys.pairs.remove("admin.listeners").is_none_or(|listeners| !listeners.trim().is_empty());
         let kafka = KafkaLog::take(&mut keys.pairs, &mut keys.problems);
         if kafka.is_some() && matches!(options.kafka_listen, Some(KafkaListen::At(_))) {
             let problem = "bootstrap.servers puts the log into an Apache Kafka, which serves its clients itself; leave out --kafka-listen, or bootstrap.servers";
             keys.problems.push(problem.to_owned());
         }
-        let group_id = kafka.as_ref().and_then(|kafka| kafka.group_id.clone()).or_else(|| keys.pairs.get("group.id").cloned());
+        let group_id =
+            kafka.as_ref().and_then(|kafka| kafka.group_id.clone()).or_else(|| keys.pairs.get("group.id").cloned());
         let data_dir = keys.take("data.dir").map(PathBuf::from);
         let cache_dir = keys.take("sluice.cache.dir").map(PathBuf::from);
         let listeners = keys.parsed("listeners", listener);
@@ -189,6 +196,8 @@ impl HubConfig {
             kafka,
             herder: keys.herder(&worker_id, group_id),
             providers,
+            answer_headers: keys.answer_headers(),
+            has_admin,
             is_advertised,
             ceilings: keys.ceilings(),
             log_level: keys.take("sluice.log.level").unwrap_or_else(|| "info".to_owned()),
@@ -319,6 +328,13 @@ impl Keys {
             Err(error) => self.problems.push(error.to_string()),
         }
         providers
+    }
+
+    fn answer_headers(&mut self) -> AnswerHeaders {
+        let allow_origin = self.take("access.control.allow.origin").map(|text| list(&text)).unwrap_or_default();
+        let allow_methods = self.take("access.control.allow.methods").unwrap_or_default();
+        let rules = self.parsed("response.http.headers.config", HeaderRule::parse_all).unwrap_or_default();
+        AnswerHeaders { allow_origin, allow_methods, rules }
     }
 
     fn herder(&mut self, worker_id: &str, group_id: Option<String>) -> HerderConfig {

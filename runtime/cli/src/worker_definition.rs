@@ -44,7 +44,12 @@ pub(crate) fn worker_definition() -> ConfigDef {
 fn storage() -> Group {
     Group::new("Storage")
         .key("data.dir", ConfigType::String, None, "Where log and state live; ~/.local/share/sluice when not set.")
-        .key("sluice.cache.dir", ConfigType::String, None, "Where compiled plugins are kept; ~/.cache/sluice when not set.")
+        .key(
+            "sluice.cache.dir",
+            ConfigType::String,
+            None,
+            "Where compiled plugins are kept; ~/.cache/sluice when not set.",
+        )
         .checked(
             "log.durability",
             ConfigType::String,
@@ -61,6 +66,15 @@ fn rest() -> Group {
         .key("rest.advertised.port", ConfigType::Int, None, "What worker_id shows; the listener's when not set.")
         .key("topic.tracking.enable", ConfigType::Boolean, Some("true"), "Whether the topics that a connector uses are kept.")
         .key("topic.tracking.allow.reset", ConfigType::Boolean, Some("true"), "Whether they may be reset over REST.")
+        .key("access.control.allow.origin", ConfigType::List, None, "Origins whose pages may call the API in a browser, or *.")
+        .key("access.control.allow.methods", ConfigType::List, None, "What they may do; GET, POST and HEAD when not set.")
+        .key(
+            "response.http.headers.config",
+            ConfigType::String,
+            None,
+            "Headers that are added to answers: set X-Frame-Options: DENY, add Cache-Control: no-cache, and setDate, addDate.",
+        )
+        .key("admin.listeners", ConfigType::List, None, "Empty: there is no /admin. Not set: it is beside the rest.")
         .key("sluice.log.level", ConfigType::String, Some("info"), "Levels of the log, as in RUST_LOG.")
         .checked(
             "sluice.log.format",
@@ -84,9 +98,12 @@ fn plugins() -> Group {
 fn converters() -> Group {
     let json = Some("org.apache.kafka.connect.json.JsonConverter");
     let documentation = "Class of the converter for connectors that name none. Its own keys stand under this key.";
-    Group::new("Converters")
-        .key("key.converter", ConfigType::Class, json, documentation)
-        .key("value.converter", ConfigType::Class, json, documentation)
+    Group::new("Converters").key("key.converter", ConfigType::Class, json, documentation).key(
+        "value.converter",
+        ConfigType::Class,
+        json,
+        documentation,
+    )
 }
 
 fn tasks() -> Group {
@@ -99,7 +116,12 @@ fn tasks() -> Group {
             Some("67108864"),
             "What queues, batches and uploads may hold together.",
         )
-        .key("sluice.task.restart.enabled", ConfigType::Boolean, Some("true"), "Whether failed tasks restart by themselves.")
+        .key(
+            "sluice.task.restart.enabled",
+            ConfigType::Boolean,
+            Some("true"),
+            "Whether failed tasks restart by themselves.",
+        )
         .checked(
             "sluice.task.restart.backoff.ms",
             ConfigType::Long,

@@ -158,9 +158,15 @@ fn plugin_keys(def: ConfigDef) -> ConfigDef {
     use ConfigType::{List, String};
     use Importance::Low;
     def.define(
-        ConfigKey::new(TRANSFORMS, List, value(""), Low, "Aliases of the transformations that records pass, in this order.")
-            .validator(Validator::custom("unique transformation aliases", unique_aliases))
-            .shown(TRANSFORMS_GROUP, 12, "LONG", "Transforms"),
+        ConfigKey::new(
+            TRANSFORMS,
+            List,
+            value(""),
+            Low,
+            "Aliases of the transformations that records pass, in this order.",
+        )
+        .validator(Validator::custom("unique transformation aliases", unique_aliases))
+        .shown(TRANSFORMS_GROUP, 12, "LONG", "Transforms"),
     )
     .define(
         ConfigKey::new(PREDICATES, List, value(""), Low, "Aliases of the predicates that transformations use.")
@@ -194,10 +200,12 @@ fn error_keys(def: ConfigDef) -> ConfigDef {
         )
         .shown(ERROR_GROUP, 1, "MEDIUM", "Retry Timeout for Errors"),
     )
-    .define(
-        medium("errors.retry.delay.max.ms", Long, "60000", "The longest wait between two retries.")
-                .shown(ERROR_GROUP, 2, "MEDIUM", "Maximum Delay Between Retries for Errors"),
-    )
+    .define(medium("errors.retry.delay.max.ms", Long, "60000", "The longest wait between two retries.").shown(
+        ERROR_GROUP,
+        2,
+        "MEDIUM",
+        "Maximum Delay Between Retries for Errors",
+    ))
     .define(
         medium("errors.tolerance", String, "none", "none: a bad record fails the task; all: it is skipped.")
             .validator(Validator::one_of(&["none", "all"]))

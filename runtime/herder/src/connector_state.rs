@@ -182,6 +182,7 @@ impl ConnectorState {
             config_version: self.config_version,
             outdated: self.config_version != self.applied_version,
             capabilities: self.capabilities.clone(),
+            digest: self.digest,
             secrets: self.secrets.clone(),
             target: if self.deleted { TargetState::Stopped } else { self.target },
             deleted: self.deleted,

@@ -1,7 +1,7 @@
 //! One job: bring one connector from what it is to what it should be. It runs beside the loop and reports to it.
 
-use crate::config_provider::ConfigTransformer;
 use crate::common_keys::{TASKS_MAX, TASKS_MAX_ENFORCE};
+use crate::config_provider::ConfigTransformer;
 use crate::connector_state::Work;
 use crate::state_loop::{Message, Messages};
 use crate::status_writer::StatusWriter;
@@ -50,6 +50,8 @@ pub(crate) struct Job {
     pub outdated: bool,
     pub stored_tasks: Option<Vec<ConfigMap>>,
     pub capabilities: Option<ConnectorCapabilities>,
+    /// Of what references in the config stood for when its tasks were started.
+    pub digest: Option<u64>,
     pub in_worker: BTreeSet<u32>,
     /// These stay as they are unless they are to be restarted.
     pub failed: BTreeSet<u32>,
@@ -87,7 +89,7 @@ impl Job {
             task_configs: None,
             refresh: None,
             asked: false,
-            digest: None,
+            digest: self.digest,
         };
         outcome.result = match self.target {
             TargetState::Stopped => self.stop(context, &mut outcome).await,
@@ -115,11 +117,12 @@ impl Job {
         let factory = find_connector(&context.plugins, &self.config).map_err(|error| error.to_string())?;
         outcome.plugin = Some(described(&*factory));
         let resolved = context.transformer.transform(&self.config).await.map_err(|error| error.to_string())?;
-        outcome.digest = (!resolved.keys.is_empty()).then(|| resolved.digest());
+        let digest = (!resolved.keys.is_empty()).then(|| resolved.digest());
         // Who is paused keeps the tasks that there are, and is asked when it runs again.
         let must_start = self.target == TargetState::Started;
         let must_ask = must_start && (self.work.ask || self.outdated || self.stored_tasks.is_none());
-        let mut changed = false;
+        // Tasks that run on other values than these start anew, whatever the job is for.
+        let mut changed = must_start && self.digest.is_some() && self.digest != digest;
         if must_ask || (must_start && outcome.capabilities.is_none()) {
             let mut asked = self.ask(context, &*factory, &resolved.config).await?;
             for task in &mut asked.tasks.tasks {
@@ -137,7 +140,11 @@ impl Job {
         let configs = outcome.task_configs.as_ref().or(self.stored_tasks.as_ref());
         let configs = configs.cloned().unwrap_or_default();
         let capabilities = outcome.capabilities.clone().unwrap_or_default();
-        self.settle_tasks(context, &*factory, &resolved.config, &configs, &capabilities, changed).await
+        self.settle_tasks(context, &*factory, &resolved.config, &configs, &capabilities, changed).await?;
+        if must_start {
+            outcome.digest = digest;
+        }
+        Ok(())
     }
 
     /// Asks the plugin what this config makes of it, and for its tasks.

@@ -242,7 +242,9 @@ fn sink_partition(partition: &Map<String, Value>) -> Result<TopicPartition, Stri
 
 fn kafka_offset(offset: Option<&Map<String, Value>>) -> Result<Option<i64>, String> {
     let Some(offset) = offset else { return Ok(None) };
-    let given = offset.get("kafka_offset").ok_or("The offset for a sink connector should either be null or contain the key 'kafka_offset'")?;
+    let given = offset
+        .get("kafka_offset")
+        .ok_or("The offset for a sink connector should either be null or contain the key 'kafka_offset'")?;
     let parsed = number(given).ok_or_else(|| {
         let given = plain(given);
         format!("Failed to parse the following Kafka offset value in the provided offsets: '{given}'. Offset values for sink connectors need to be integers.")

@@ -44,7 +44,9 @@ impl RestError {
             Self::Topic(error) => topic_status(error),
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::NoSuchTask { .. } | Self::UnknownLogger { .. } | Self::InvalidLogLevel { .. } => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoSuchTask { .. } | Self::UnknownLogger { .. } | Self::InvalidLogLevel { .. } => {
+                StatusCode::NOT_FOUND
+            }
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

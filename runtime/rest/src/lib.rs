@@ -12,6 +12,7 @@ mod connector_plugins;
 mod connectors;
 mod dto;
 mod error;
+mod headers;
 mod health;
 mod loggers;
 mod metrics;
@@ -25,6 +26,7 @@ mod tasks;
 mod topics;
 
 pub use error::RestError;
+pub use headers::{AnswerHeaders, HeaderRule};
 pub use openapi::openapi;
 pub use router::{RestConfig, RestContext, router};
 pub use server::{ServeError, serve};

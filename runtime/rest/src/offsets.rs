@@ -23,8 +23,9 @@ pub async fn alter(
     JsonBody(body): JsonBody<ConnectorOffsets>,
 ) -> Result<Json<Message>, RestError> {
     let given = |one: ConnectorOffset| {
-        let missing =
-            || RestError::BadRequest { message: "The partition for a sink connector offset cannot be null or missing".to_owned() };
+        let missing = || RestError::BadRequest {
+            message: "The partition for a sink connector offset cannot be null or missing".to_owned(),
+        };
         Ok(herder::ConnectorOffset { partition: one.partition.ok_or_else(missing)?, offset: one.offset })
     };
     let offsets = body.offsets.unwrap_or_default().into_iter().map(given).collect::<Result<_, RestError>>()?;

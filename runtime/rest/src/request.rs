@@ -26,7 +26,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             .await
             .map_err(|_| RestError::TooLarge { limit_bytes: BODY_BYTES_MAX })?;
         if bytes.iter().all(u8::is_ascii_whitespace) || bytes.as_ref() == b"null" {
-            return Err(RestError::BadRequest { message: "the request has no body; it must be a JSON object".to_owned() });
+            return Err(RestError::BadRequest {
+                message: "the request has no body; it must be a JSON object".to_owned(),
+            });
         }
         let parsed = serde_json::from_slice(&bytes).map_err(|error| RestError::BadRequest { message: wrong(&error) });
         parsed.map(Self)

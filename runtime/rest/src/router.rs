@@ -1,6 +1,7 @@
 //! The whole API as one router: paths, limits, fallbacks.
 
 use crate::error::RestError;
+use crate::headers::AnswerHeaders;
 use crate::request::{BODY_BYTES_MAX, check_accept};
 use crate::{connector_plugins, connectors, health, loggers, metrics, offsets, openapi, paths, tasks, topics};
 use axum::Router;
@@ -22,11 +23,20 @@ pub struct RestConfig {
     pub request_timeout: Duration,
     /// The commit this was built from, for `GET /`.
     pub commit: String,
+    /// What the worker's config adds to answers.
+    pub headers: AnswerHeaders,
+    /// `admin.listeners` that is empty: there is no `/admin`.
+    pub has_admin: bool,
 }
 
 impl Default for RestConfig {
     fn default() -> Self {
-        Self { request_timeout: Duration::from_secs(90), commit: "unknown".to_owned() }
+        Self {
+            request_timeout: Duration::from_secs(90),
+            commit: "unknown".to_owned(),
+            headers: AnswerHeaders::default(),
+            has_admin: true,
+        }
     }
 }
 
@@ -55,7 +65,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 /// The API over a running herder. Each path also with a slash at its end, as Kafka's server takes it.
 pub fn router(context: RestContext) -> Router {
     let mut router = Router::new();
-    for (path, methods) in routes() {
+    let has_admin = context.config.has_admin;
+    for (path, methods) in routes().into_iter().filter(|(path, _)| has_admin || !path.starts_with("/admin/")) {
         if path != paths::ROOT {
             router = router.route(&format!("{path}/"), methods.clone());
         }
@@ -101,8 +112,16 @@ fn routes() -> Vec<(&'static str, MethodRouter<RestContext>)> {
     ]
 }
 
-/// Every request: does the client take JSON, and does the answer come in time.
+/// Every request: does the client take JSON, does the answer come in time, and what is added to it.
 async fn guard(State(context): State<RestContext>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut response = answer(&context, request, next).await;
+    context.config.headers.apply(&method, origin.as_ref(), response.headers_mut());
+    response
+}
+
+async fn answer(context: &RestContext, request: Request, next: Next) -> Response {
     let offered: &[&str] = if request.uri().path() == paths::METRICS {
         &["text/plain", "application/openmetrics-text", "application/json"]
     } else {

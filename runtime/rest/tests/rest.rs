@@ -191,8 +191,7 @@ async fn bad_requests_name_what_is_wrong() {
     assert_eq!(answer.status.as_u16(), 400, "{message}");
     let lines: Vec<&str> = message.lines().collect();
     assert_eq!(lines[0], "Connector configuration is invalid and contains the following 5 error(s):");
-    let endpoint =
-        "You can also find the above list of errors at the endpoint `/connector-plugins/{connectorType}/config/validate`";
+    let endpoint = "You can also find the above list of errors at the endpoint `/connector-plugins/{connectorType}/config/validate`";
     assert_eq!(lines[6], endpoint);
     for expected in [
         "Invalid value 0 for configuration tasks.max: Value must be at least 1",
@@ -448,7 +447,11 @@ async fn allowed(api: &Api, path: &str) -> Vec<String> {
 
 async fn answers_as_documented(api: &Api, document: &Value, method: &str, path: &str, concrete: &str) {
     let operation = &document["paths"][path][method.to_lowercase()];
-    let body = if operation["requestBody"].is_object() { json!({ "connector.class": SOURCE, "name": "c" }) } else { Value::Null };
+    let body = if operation["requestBody"].is_object() {
+        json!({ "connector.class": SOURCE, "name": "c" })
+    } else {
+        Value::Null
+    };
     let answer = api.call(&format!("{method} {concrete}"), body).await;
     let response = &operation["responses"][answer.status.as_str()];
     assert!(response.is_object(), "{method} {concrete}: {} is not documented: {}", answer.status, answer.body);
@@ -472,7 +475,11 @@ fn mismatch(document: &Value, schema: &Value, value: &Value) -> Option<String> {
     }
     if let Some(parts) = schema["allOf"].as_array() {
         // What one part says nothing about, another describes.
-        let of = |part: &Value| part["$ref"].as_str().map_or(part.clone(), |it| document.pointer(it.trim_start_matches('#')).unwrap().clone());
+        let of = |part: &Value| {
+            part["$ref"]
+                .as_str()
+                .map_or(part.clone(), |it| document.pointer(it.trim_start_matches('#')).unwrap().clone())
+        };
         return parts.iter().map(of).find_map(|part| missing(&part, value));
     }
     let kind = match value {

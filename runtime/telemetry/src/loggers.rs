@@ -29,8 +29,7 @@ impl Level {
     /// In any case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let levels =
-            [Self::Off, Self::Fatal, Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace, Self::All];
+        let levels = [Self::Off, Self::Fatal, Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace, Self::All];
         levels.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text))
     }
 

@@ -75,7 +75,11 @@ mod tests {
         let key = |name: &str, default| ConfigKey::new(name, ConfigType::Int, default, Importance::High, "What it is.");
         let def = ConfigDef::default()
             .define(key("a", Default::Required).shown("Common", 1, "SHORT", "A"))
-            .define(key("b", Default::Value("1".to_owned())).validator(Validator::at_least(1.0)).shown("Common", 2, "SHORT", "B"))
+            .define(
+                key("b", Default::Value("1".to_owned()))
+                    .validator(Validator::at_least(1.0))
+                    .shown("Common", 2, "SHORT", "B"),
+            )
             .define(key("c", Default::Unset));
         let expected = "## Common\n\n# What it is.\n# (int; high; required)\na=\n\n# What it is.\n# (int; high; [1,...])\n#b=1\n\n# What it is.\n# (int; high; not set by default)\n#c=\n";
         assert_eq!(properties(&def), expected);

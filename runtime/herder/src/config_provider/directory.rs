@@ -29,7 +29,11 @@ impl ConfigProvider for DirectoryConfigProvider {
                 continue;
             }
             let text = fs::read_to_string(&file).map_err(|error| {
-                ConfigProviderError::new(format!("Could not read file {} for property {key}: {}", file.display(), error.kind()))
+                ConfigProviderError::new(format!(
+                    "Could not read file {} for property {key}: {}",
+                    file.display(),
+                    error.kind()
+                ))
             })?;
             values.insert(key.clone(), text);
         }

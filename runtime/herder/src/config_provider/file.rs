@@ -23,8 +23,9 @@ impl ConfigProvider for FileConfigProvider {
         }
         let Some(file) = self.allowed.within(path) else { return Ok(BTreeMap::new()) };
         // Without the reason's details: they may quote the file.
-        let text = fs::read_to_string(file)
-            .map_err(|error| ConfigProviderError::new(format!("Could not read properties from file {path}: {}", error.kind())))?;
+        let text = fs::read_to_string(file).map_err(|error| {
+            ConfigProviderError::new(format!("Could not read properties from file {path}: {}", error.kind()))
+        })?;
         Ok(properties::parse(&text).into_iter().filter(|(key, _)| keys.contains(key)).collect())
     }
 }

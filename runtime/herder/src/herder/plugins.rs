@@ -9,7 +9,8 @@ use sluice_connect_api::plugins::PluginInfo;
 use sluice_connect_api::{ConfigDef, ConfigKey, ConfigMap};
 
 /// Packages of Kafka's plugins that are none with keys: config providers and override policies.
-const WITHOUT_KEYS: [&str; 2] = ["org.apache.kafka.common.config.provider.", "org.apache.kafka.connect.connector.policy."];
+const WITHOUT_KEYS: [&str; 2] =
+    ["org.apache.kafka.common.config.provider.", "org.apache.kafka.connect.connector.policy."];
 
 impl Herder {
     /// Everything wrong with a config. Masks of a stored connector's secrets stand for the stored values.

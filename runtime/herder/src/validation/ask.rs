@@ -3,9 +3,9 @@
 use super::{ConfigInfos, Live};
 use crate::common_keys::{CONNECTOR_CLASS, EXACTLY_ONCE_SUPPORT, NAME, TRANSACTION_BOUNDARY};
 use crate::error::HerderError;
+use sluice_connect_api::ConfigMap;
 use sluice_connect_api::connector::{Connector, ConnectorContext, ConnectorKind};
 use sluice_connect_api::plugins::PluginFactory;
-use sluice_connect_api::ConfigMap;
 use sluice_data::ConnectorName;
 
 /// The plugin's own `validate`, and `check` when everything else is right.

@@ -109,10 +109,8 @@ fn add_one(
 ) {
     let Ok((_, mut def)) = registry.config_def(&plugin.class) else { return };
     let prefix = format!("{}.", role.key);
-    let mut own: ConfigMap = config
-        .iter()
-        .filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?.to_owned(), value.clone())))
-        .collect();
+    let mut own: ConfigMap =
+        config.iter().filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?.to_owned(), value.clone()))).collect();
     // This one is the connector's, not the converter's.
     own.remove("plugin.version");
     if plugin.kind == "converter" {

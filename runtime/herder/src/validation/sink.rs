@@ -29,9 +29,8 @@ pub(super) fn check_topics(config: &ConfigMap, problems: &mut Problems) {
         );
         problems.add(TOPICS, message);
     }
-    let is_matched = |pattern: &&str| {
-        regex::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|regex| regex.is_match(dlq))
-    };
+    let is_matched =
+        |pattern: &&str| regex::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|regex| regex.is_match(dlq));
     if let Some(pattern) = regex.filter(is_matched) {
         let message = format!(
             "The DLQ topic '{dlq}' may not be matched by the regex for the topics ('{TOPICS_REGEX}={pattern}') consumed by the connector"

@@ -358,7 +358,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: paths::LOG_RECORDS,
         id: "topicRecords",
         summary: "Records of a topic",
-        query: &[("partition", "all when not given"), ("offset", "the beginning when not given"), ("limit", "100 when not given")],
+        query: &[
+            ("partition", "all when not given"),
+            ("offset", "the beginning when not given"),
+            ("limit", "100 when not given"),
+        ],
         body: Body::None,
         answers: &[(200, Body::Many("Record"))],
         errors: &[400, 404],

@@ -176,9 +176,10 @@ async fn exchange(request: &Request, server: &Server) -> Result<Raw> {
     let body = request.body.as_deref().map(|body| with_folder(body, server)).unwrap_or_default();
     let response = sender.send_request(builder.body(Full::new(Bytes::from(body)))?).await.context("no answer")?;
     let (head, body) = response.into_parts();
-    let headers = head.headers.iter().map(|(name, value)| {
-        (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-    });
+    let headers = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     let headers = headers.collect();
     let body = body.collect().await.context("the answer was cut off")?.to_bytes();
     connection.abort();

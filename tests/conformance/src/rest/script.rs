@@ -42,9 +42,16 @@ pub struct Condition {
 pub enum Expected {
     Status(u16),
     /// A member of the body, by its JSON pointer, as text.
-    Is { pointer: String, text: String },
-    Exists { pointer: String },
-    Absent { pointer: String },
+    Is {
+        pointer: String,
+        text: String,
+    },
+    Exists {
+        pointer: String,
+    },
+    Absent {
+        pointer: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,7 +223,11 @@ mod tests {
         };
         let expected = Step {
             id: "topic/a sentence".to_owned(),
-            files: vec![FileWrite { name: "a.txt".to_owned(), lines: vec!["x".to_owned(), "y".to_owned()], append: false }],
+            files: vec![FileWrite {
+                name: "a.txt".to_owned(),
+                lines: vec!["x".to_owned(), "y".to_owned()],
+                append: false,
+            }],
             until: vec![Condition {
                 request: bare("GET", "/a", None),
                 expected: vec![

@@ -82,7 +82,10 @@ impl ConnectWorker {
     /// # Errors
     /// What stands in the way, with the end of the worker's log.
     pub async fn start() -> Result<ConnectWorker> {
-        let kafka = ApacheKafka::start_with(&["-Xms256m", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"], "auto.create.topics.enable=true\n")?;
+        let kafka = ApacheKafka::start_with(
+            &["-Xms256m", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"],
+            "auto.create.topics.enable=true\n",
+        )?;
         let plugins = apache_kafka::maven("connect-file", CONNECT_FILE)?;
         let folder = tempfile::tempdir()?;
         let port = free_port()?;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 mod clients;
 
 use anyhow::Result;
-use sluice_conformance::rest::{ConnectWorker, Mismatch, Recording, Script, Server, compare, environment, judge, play, table, PROPERTIES};
+use sluice_conformance::rest::{
+    ConnectWorker, Mismatch, PROPERTIES, Recording, Script, Server, compare, environment, judge, play, table,
+};
 use sluice_contract::apache_kafka;
 use sluice_harness::{Hub, Scratch, target_folder};
 
