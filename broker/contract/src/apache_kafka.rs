@@ -98,9 +98,13 @@ fn missing() -> Option<&'static str> {
 }
 
 fn libs_folder() -> PathBuf {
+    services_folder().join(format!("apache-kafka-{VERSION}"))
+}
+
+fn services_folder() -> PathBuf {
     let cache =
         std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cache")));
-    cache.unwrap_or_else(std::env::temp_dir).join("sluice/services").join(format!("apache-kafka-{VERSION}"))
+    cache.unwrap_or_else(std::env::temp_dir).join("sluice/services")
 }
 
 /// The folder with Apache Kafka's jars, obtained if it is not there. Several processes may ask at once.
@@ -108,16 +112,24 @@ fn libs_folder() -> PathBuf {
 /// # Errors
 /// Maven's, with what it printed.
 pub fn libs() -> io::Result<PathBuf> {
-    let libs = libs_folder();
-    let services = libs.parent().expect("it is inside a folder");
-    fs::create_dir_all(services)?;
-    let lock = File::create(services.join(format!("apache-kafka-{VERSION}.lock")))?;
+    maven("apache-kafka", POM)
+}
+
+/// The folder with the jars that a project file names, in which `@VERSION@` is Kafka's; obtained once as `name` and kept.
+///
+/// # Errors
+/// Maven's, with what it printed.
+pub fn maven(name: &str, pom: &str) -> io::Result<PathBuf> {
+    let services = services_folder();
+    let libs = services.join(format!("{name}-{VERSION}"));
+    fs::create_dir_all(&services)?;
+    let lock = File::create(services.join(format!("{name}-{VERSION}.lock")))?;
     lock.lock()?;
     if libs.exists() {
         return Ok(libs);
     }
     let work = tempfile::tempdir_in(services)?;
-    fs::write(work.path().join("pom.xml"), POM.replace("@VERSION@", VERSION))?;
+    fs::write(work.path().join("pom.xml"), pom.replace("@VERSION@", VERSION))?;
     let output = Command::new("mvn")
         .args(["-B", "-ntp", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=libs"])
         .current_dir(work.path())
@@ -128,6 +140,16 @@ pub fn libs() -> io::Result<PathBuf> {
     }
     fs::rename(work.path().join("libs"), &libs)?;
     Ok(libs)
+}
+
+/// `program` as a process that is killed when the pipe on its standard input closes, so at the latest with this process; then
+/// `folder` goes too.
+#[must_use]
+pub fn supervised(folder: &Path, program: &Command) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", SUPERVISOR, "sh"]).arg(folder).arg(program.get_program()).args(program.get_args());
+    command.stdin(Stdio::piped());
+    command
 }
 
 impl ApacheKafka {
@@ -201,18 +223,10 @@ impl ApacheKafka {
     /// # Errors
     /// What it printed last, when it does not come up.
     pub fn start_again(&mut self) -> io::Result<()> {
-        let java = self.java(&self.java_options.iter().map(String::as_str).collect::<Vec<_>>());
-        let mut supervisor = Command::new("sh")
-            .args(["-c", SUPERVISOR, "sh"])
-            .arg(self.folder.path())
-            .arg(java.get_program())
-            .args(java.get_args())
-            .arg("kafka.Kafka")
-            .arg(self.file("server.properties"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
+        let mut java = self.java(&self.java_options.iter().map(String::as_str).collect::<Vec<_>>());
+        java.arg("kafka.Kafka").arg(self.file("server.properties"));
+        let mut supervisor =
+            supervised(self.folder.path(), &java).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut lines = BufReader::new(supervisor.stdout.take().expect("it is piped")).lines();
         let mut last = Vec::new();
         loop {
@@ -234,7 +248,9 @@ impl ApacheKafka {
         Ok(())
     }
 
-    fn java(&self, options: &[&str]) -> Command {
+    /// A JVM with Kafka's jars; the class to be run is left to the caller.
+    #[must_use]
+    pub fn java(&self, options: &[&str]) -> Command {
         let mut java = Command::new("java");
         java.args(options).arg(format!("-Dlog4j2.configurationFile=file:{}", self.file("log4j2.properties").display()));
         java.arg("-cp").arg(self.libs.join("*")).stdin(Stdio::null());

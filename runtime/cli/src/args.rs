@@ -68,6 +68,8 @@ pub enum Command {
     /// Look at plugins, install and remove them
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(PluginCommand),
+    /// Secrets that this machine's hub keeps itself: `${secrets:NAME}` in a connector's config
+    Secret(SecretArguments),
     /// Check what a hub needs on this machine
     Doctor(StartOptions),
     /// Print a completion script for a shell
@@ -183,6 +185,25 @@ fn letter(text: &str) -> Result<(i32, i64), String> {
     parsed.ok_or_else(|| "give partition and offset of the dead letter, as in 0/12".to_owned())
 }
 
+#[derive(Debug, Args)]
+pub struct SecretArguments {
+    /// Where log and state live [default: ~/.local/share/sluice]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: SecretCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Store what stands on standard input, without the line end behind it
+    Set { name: String },
+    /// The names; never a value
+    List,
+    /// Forget one
+    Remove { name: String },
+}
+
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
     /// Plugins of the running hub
@@ -201,6 +222,12 @@ pub enum PluginCommand {
         /// plugin.path of the hub
         #[arg(long, value_name = "DIR")]
         plugin_dir: Option<PathBuf>,
+    },
+    /// Every key of the worker and of this binary's plugins, as .properties files
+    Reference {
+        /// Write a file for each into this folder instead of printing them
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
     },
     /// Remove a component from the plugin folder
     Remove {

@@ -334,7 +334,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> (BrokerConfig, Vec<String>) {
-        BrokerConfig::parse(crate::properties::parse(text))
+        BrokerConfig::parse(sluice_connect_api::properties::parse(text))
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Connector configs as files: flat JSON, Connect's `{"name", "config"}`, or `.properties`.
 
 use crate::exit::Exit;
-use crate::properties;
 use serde_json::{Map, Value};
+use sluice_connect_api::properties;
 use std::path::Path;
 
 /// One connector to be created.

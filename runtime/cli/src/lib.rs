@@ -15,6 +15,7 @@ mod capabilities;
 mod client;
 mod completions;
 mod components;
+mod config_providers;
 mod connector;
 mod connector_files;
 mod doctor;
@@ -25,12 +26,14 @@ mod log;
 mod log_files;
 mod output;
 mod plugin;
-mod properties;
 mod redrive;
+mod reference;
+mod secret;
 mod standalone;
 mod start;
 mod topic;
 mod worker_config;
+mod worker_definition;
 
 pub use connector_files::{ConnectorFile, read_connector_file};
 pub use exit::Exit;
@@ -75,6 +78,7 @@ fn run(arguments: Arguments, native: NativeConnectors) -> Result<(), Exit> {
         Command::Produce(options) => kafka::produce::run(options),
         Command::Consume(options) => kafka::consume::run(options, remote.output),
         Command::Log(arguments) => log_files::run(arguments, remote.output),
+        Command::Secret(arguments) => secret::run(&arguments),
         Command::Plugin(command) => client::run(plugin::run(command, &remote)),
         Command::Doctor(options) => client::run(doctor::run(options, &remote)),
         Command::Completions { shell } => {

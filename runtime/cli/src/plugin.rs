@@ -30,6 +30,7 @@ pub async fn run(command: PluginCommand, remote: &Remote) -> Result<(), Exit> {
         }
         PluginCommand::Install { file, plugin_dir } => install(&file, &folder(plugin_dir)).await,
         PluginCommand::Remove { name, plugin_dir } => remove(&name, &folder(plugin_dir)),
+        PluginCommand::Reference { folder } => crate::reference::run(folder.as_deref()).await,
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::NativeConnectors;
 use crate::capabilities::capabilities;
 use crate::components::COMPONENTS;
+use crate::config_providers;
 use crate::exit::{Exit, chain};
 use crate::log::{Log, State};
 use crate::worker_config::HubConfig;
@@ -13,7 +14,7 @@ use sluice_plugin_host::{GuestLimits, HostConfig, PluginFolder, PluginHost};
 use sluice_rest::{RestConfig, RestContext, router};
 use sluice_server::broker_metrics;
 use sluice_storage::Secrets;
-use sluice_telemetry::MetricsHandle;
+use sluice_telemetry::{Loggers, MetricsHandle};
 use sluice_worker::{SystemClock, Worker, WorkerContext};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
@@ -40,7 +41,12 @@ impl Standalone {
     ///
     /// # Errors
     /// One line that says what stands in the way.
-    pub async fn start(config: &HubConfig, native: NativeConnectors, metrics: MetricsHandle) -> Result<Self, Exit> {
+    pub async fn start(
+        config: &HubConfig,
+        native: NativeConnectors,
+        metrics: MetricsHandle,
+        loggers: Arc<Loggers>,
+    ) -> Result<Self, Exit> {
         let failed = |error: &(dyn std::error::Error + 'static)| Exit::failed(error);
         let log = Log::open(config).await?;
         let broker = log.broker();
@@ -62,6 +68,8 @@ impl Standalone {
             configs,
             statuses,
             offsets: Arc::clone(&offsets),
+            transformer: config_providers::of_connectors(&config.providers, &config.data_dir)
+                .map_err(|error| failed(&error))?,
             config: config.herder.clone(),
         };
         let worker_config = config.worker.clone();
@@ -82,7 +90,13 @@ impl Standalone {
         }
         let router = router(RestContext {
             herder: herder.clone(),
-            config: Arc::new(RestConfig { commit: commit(), ..RestConfig::default() }),
+            config: Arc::new(RestConfig {
+                commit: commit(),
+                headers: config.answer_headers.clone(),
+                has_admin: config.has_admin,
+                ..RestConfig::default()
+            }),
+            loggers,
             metrics: Arc::new(render),
         });
         Ok(Self { herder, router, log, kafka_metrics, _watchers: watchers, _plugin_host: host })
@@ -94,7 +108,7 @@ fn commit() -> String {
     option_env!("SLUICE_COMMIT").unwrap_or("unknown").to_owned()
 }
 
-async fn load_components(host: &Arc<PluginHost>, plugins: &Arc<PluginRegistry>) {
+pub(crate) async fn load_components(host: &Arc<PluginHost>, plugins: &Arc<PluginRegistry>) {
     if COMPONENTS.is_empty() {
         tracing::warn!(
             "this binary carries no connectors; run cargo xtask setup and build again, or set plugin.path to a folder with .wasm plugins"

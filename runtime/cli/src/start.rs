@@ -13,7 +13,7 @@ use serde_json::Value;
 use sluice_embedded::EmbeddedBroker;
 use sluice_herder::{GivenConfig, Herder};
 use sluice_server::Server;
-use sluice_telemetry::fail_point;
+use sluice_telemetry::{Loggers, fail_point};
 use sluice_worker::PlanMode;
 use std::io;
 use std::net::SocketAddr;
@@ -34,7 +34,7 @@ pub fn run(options: &StartOptions, native: NativeConnectors) -> Result<(), Exit>
     crate::allocator::limit_arenas();
     let mut config = HubConfig::load(options).map_err(|error| Exit::Usage { message: error.to_string() })?;
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| config.log_level.clone());
-    sluice_telemetry::init_tracing(&filter, config.log_format)
+    let loggers = sluice_telemetry::init_tracing(&filter, config.log_format)
         .map_err(|error| Exit::Usage { message: error.to_string() })?;
     if let Ok(spec) = std::env::var("SLUICE_FAIL_POINT") {
         fail_point::arm(&spec, fail_point::Action::Abort)
@@ -54,13 +54,18 @@ pub fn run(options: &StartOptions, native: NativeConnectors) -> Result<(), Exit>
         .enable_all()
         .build()
         .map_err(|error| Exit::failed(&error))?;
-    let ended = runtime.block_on(serve(config, options, native));
+    let ended = runtime.block_on(serve(config, options, native, Arc::new(loggers)));
     // A guest that does not end must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }
 
-async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConnectors) -> Result<(), Exit> {
+async fn serve(
+    mut config: HubConfig,
+    options: &StartOptions,
+    native: NativeConnectors,
+    loggers: Arc<Loggers>,
+) -> Result<(), Exit> {
     let mut signals = Signals::listen().map_err(|error| Exit::failed(&error))?;
     let connectors = read_connectors(options)?;
     // First of all: a second hub by mistake ends here, before it waits for anything.
@@ -71,7 +76,7 @@ async fn serve(mut config: HubConfig, options: &StartOptions, native: NativeConn
     }
     say_what_is_ignored(&config);
     let metrics = sluice_telemetry::init_metrics().map_err(|error| Exit::Failed { message: error.to_string() })?;
-    let hub = Standalone::start(&config, native, metrics).await?;
+    let hub = Standalone::start(&config, native, metrics, loggers).await?;
     // Before REST answers: who waits for that finds everything there.
     let kafka = match serve_kafka(&config, options, hub.log.embedded()).await {
         Ok(kafka) => kafka,

@@ -2,12 +2,14 @@
 
 use crate::args::{KafkaListen, StartOptions};
 use crate::broker_config::BrokerConfig;
+use crate::config_providers::{self, ProviderSpec};
 use crate::kafka_log::KafkaLog;
-use crate::properties;
 use sluice_capability::Ceiling;
 use sluice_connect_api::ConfigMap;
-use sluice_herder::HerderConfig;
+use sluice_connect_api::properties;
+use sluice_herder::{ClientConfigOverridePolicy, HerderConfig};
 use sluice_log::Durability;
+use sluice_rest::{AnswerHeaders, HeaderRule};
 use sluice_telemetry::LogFormat;
 use sluice_worker::{ConverterConfig, WorkerConfig};
 use std::collections::BTreeMap;
@@ -28,10 +30,15 @@ Keys of the worker config (TOML, dotted keys or tables; or Kafka Connect's .prop
   key.converter.*, value.converter.*         their own keys
   task.shutdown.graceful.timeout.ms          5000
   topic.tracking.enable, .allow.reset        true
+  access.control.allow.origin, .allow.methods; response.http.headers.config; admin.listeners (empty: no /admin)
   sluice.memory.budget.bytes                 what queues and batches may hold together [67108864]
   sluice.task.restart.enabled                restart failed tasks by themselves [true]
   sluice.task.restart.backoff.ms, .max.ms    first and longest wait [1000, 60000]
   sluice.task.restart.max.attempts           restarts in a row before it stays FAILED [10]
+  config.providers, config.providers.<name>.class, .param.<key>
+                                             FileConfigProvider, DirectoryConfigProvider, EnvVarConfigProvider; secrets is always there
+  sluice.config.reload.interval.ms           how often it is looked whether what configs refer to has changed [10000]
+  connector.client.config.override.policy    All (default), None, Principal, Allowlist with …override.allowlist
   sluice.cache.dir                           compiled plugins [~/.cache/sluice]
   sluice.log.level, sluice.log.format        info; text or json
   capabilities.<name>.<setting>              ceiling for plugins, lists: capabilities.file.roots, …
@@ -60,6 +67,9 @@ Environment: SLUICE_URL (remote commands), RUST_LOG, SLUICE_FAIL_POINT and SLUIC
 /// | `key.converter`, `value.converter` and their keys | `JsonConverter` | as in Connect |
 /// | `task.shutdown.graceful.timeout.ms` | 5000 | how long a stopping task may take |
 /// | `topic.tracking.enable`, `topic.tracking.allow.reset` | true | |
+/// | `config.providers`, `config.providers.*` | none; `secrets` is always there | what `${provider:path:key}` stands for |
+/// | `sluice.config.reload.interval.ms` | 10000 | how often it is looked whether that has changed |
+/// | `connector.client.config.override.policy`, `.allowlist` | `All` | which client settings connectors may change |
 /// | `sluice.memory.budget.bytes` | 64 MiB | |
 /// | `sluice.task.restart.*` | see [`sluice_herder::RestartPolicy`] | |
 /// | `sluice.cache.dir` | `~/.cache/sluice` | compiled plugins |
@@ -79,6 +89,12 @@ pub struct HubConfig {
     pub kafka: Option<KafkaLog>,
     pub worker: WorkerConfig,
     pub herder: HerderConfig,
+    /// What stands for `${provider:path:key}` in connectors' configs.
+    pub providers: Vec<ProviderSpec>,
+    /// What is added to REST's answers.
+    pub answer_headers: AnswerHeaders,
+    /// Whether `/admin` is served.
+    pub has_admin: bool,
     /// Whether `worker_id` came from the config.
     pub is_advertised: bool,
     pub ceilings: BTreeMap<String, Ceiling>,
@@ -100,14 +116,12 @@ pub enum WorkerConfigError {
 const REST_LISTEN: &str = "127.0.0.1:8083";
 
 /// Connect's keys that mean nothing to one process with an embedded log. A trailing dot stands for all keys below.
-const IGNORED: [&str; 30] = [
-    "access.control.",
+const IGNORED: [&str; 27] = [
     "admin.",
     "client.",
-    "config.",
+    "config.storage.",
     "connect.protocol",
     "connections.max.idle.ms",
-    "connector.client.config.override.policy",
     "consumer.",
     "exactly.once.source.support",
     "group.id",
@@ -123,7 +137,6 @@ const IGNORED: [&str; 30] = [
     "producer.",
     "rebalance.timeout.ms",
     "request.timeout.ms",
-    "response.http.headers.config",
     "rest.extension.classes",
     "retry.",
     "scheduled.rebalance.max.delay.ms",
@@ -148,11 +161,16 @@ impl HubConfig {
 
     fn parse(pairs: BTreeMap<String, String>, options: &StartOptions) -> Result<Self, WorkerConfigError> {
         let mut keys = Keys::new(pairs);
+        let providers = keys.resolve();
+        // Before the settings of an external log's clients, which begin alike.
+        let has_admin = keys.pairs.remove("admin.listeners").is_none_or(|listeners| !listeners.trim().is_empty());
         let kafka = KafkaLog::take(&mut keys.pairs, &mut keys.problems);
         if kafka.is_some() && matches!(options.kafka_listen, Some(KafkaListen::At(_))) {
             let problem = "bootstrap.servers puts the log into an Apache Kafka, which serves its clients itself; leave out --kafka-listen, or bootstrap.servers";
             keys.problems.push(problem.to_owned());
         }
+        let group_id =
+            kafka.as_ref().and_then(|kafka| kafka.group_id.clone()).or_else(|| keys.pairs.get("group.id").cloned());
         let data_dir = keys.take("data.dir").map(PathBuf::from);
         let cache_dir = keys.take("sluice.cache.dir").map(PathBuf::from);
         let listeners = keys.parsed("listeners", listener);
@@ -176,13 +194,20 @@ impl HubConfig {
             broker: keys.broker(),
             worker: keys.worker(kafka.as_ref()),
             kafka,
-            herder: keys.herder(&worker_id),
+            herder: keys.herder(&worker_id, group_id),
+            providers,
+            answer_headers: keys.answer_headers(),
+            has_admin,
             is_advertised,
             ceilings: keys.ceilings(),
             log_level: keys.take("sluice.log.level").unwrap_or_else(|| "info".to_owned()),
             log_format: log_format.unwrap_or(LogFormat::Text),
             ignored: keys.ignored(),
         };
+        let converters = [&config.worker.key_converter.class, &config.worker.value_converter.class];
+        for (default, class) in config.herder.defaults.converters.iter_mut().zip(converters) {
+            default.clone_from(class);
+        }
         if config.kafka.is_some() && durability.is_some() {
             // The cluster's own acks and flush settings decide.
             config.ignored.push("log.durability".to_owned());
@@ -295,8 +320,31 @@ impl Keys {
         worker
     }
 
-    fn herder(&mut self, worker_id: &str) -> HerderConfig {
+    /// Takes the config providers, and puts what they have into the other keys' values.
+    fn resolve(&mut self) -> Vec<ProviderSpec> {
+        let providers = config_providers::take(&mut self.pairs, &mut self.problems);
+        match config_providers::of_worker(&providers).transform_now(&self.pairs) {
+            Ok(resolved) => self.pairs = resolved.config,
+            Err(error) => self.problems.push(error.to_string()),
+        }
+        providers
+    }
+
+    fn answer_headers(&mut self) -> AnswerHeaders {
+        let allow_origin = self.take("access.control.allow.origin").map(|text| list(&text)).unwrap_or_default();
+        let allow_methods = self.take("access.control.allow.methods").unwrap_or_default();
+        let rules = self.parsed("response.http.headers.config", HeaderRule::parse_all).unwrap_or_default();
+        AnswerHeaders { allow_origin, allow_methods, rules }
+    }
+
+    fn herder(&mut self, worker_id: &str, group_id: Option<String>) -> HerderConfig {
         let mut herder = HerderConfig::new(worker_id);
+        herder.defaults.group_id = group_id;
+        let allowlist = self.take("connector.client.config.override.allowlist").unwrap_or_default();
+        self.set("connector.client.config.override.policy", &mut herder.defaults.override_policy, |name| {
+            ClientConfigOverridePolicy::parse(name, &allowlist)
+        });
+        self.set("sluice.config.reload.interval.ms", &mut herder.reload_interval, millis);
         self.set("topic.tracking.enable", &mut herder.topic_tracking, boolean);
         self.set("topic.tracking.allow.reset", &mut herder.topic_tracking_reset, boolean);
         self.set("sluice.task.restart.enabled", &mut herder.restart.enabled, boolean);

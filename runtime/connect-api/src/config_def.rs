@@ -1,6 +1,20 @@
 //! `ConfigDef`: what keys there are, how their values parse, and everything wrong with a config at once.
 //!
+//! [`ConfigKey`] is one key; [`validator`] says which of its values are right, [`recommender`] which are likely, [`value`] how text
+//! becomes a value, [`reference`] writes a definition down as a page or a properties file.
+//!
 //! Source: Kafka `org.apache.kafka.common.config.ConfigDef`; error texts are the ones that UIs show.
+
+mod key;
+pub mod recommender;
+pub mod reference;
+pub mod validator;
+pub mod value;
+
+pub use key::{ConfigKey, ConfigType, ConfigValue, Default, Importance, Width};
+pub use recommender::Recommender;
+pub use validator::Validator;
+pub use value::parse_list;
 
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -8,112 +22,8 @@ use std::collections::BTreeMap;
 /// A connector's or task's configuration: values are always text, as over REST.
 pub type ConfigMap = BTreeMap<String, String>;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConfigType {
-    Boolean,
-    String,
-    Int,
-    Short,
-    Long,
-    Double,
-    List,
-    Class,
-    Password,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Importance {
-    High,
-    Medium,
-    Low,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Default {
-    /// The key must be given.
-    Required,
-    /// The key may be left out and then has no value.
-    Unset,
-    Value(String),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Validator {
-    Any,
-    NonEmpty,
-    /// Both ends included.
-    Range {
-        min: Option<f64>,
-        max: Option<f64>,
-    },
-    /// Compared without case when `ignore_case`.
-    ValidValues {
-        values: Vec<String>,
-        ignore_case: bool,
-    },
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct ConfigKey {
-    pub name: String,
-    pub kind: ConfigType,
-    pub default: Default,
-    pub validator: Validator,
-    pub importance: Importance,
-    pub documentation: String,
-    pub group: Option<String>,
-    pub order: i32,
-    /// `NONE`, `SHORT`, `MEDIUM`, `LONG`.
-    pub width: &'static str,
-    pub display_name: String,
-    pub dependents: Vec<String>,
-    /// The capability setting that this key configures (`file.path`, `sql.url`), when it is one.
-    pub grants: Option<String>,
-}
-
-impl ConfigKey {
-    #[must_use]
-    pub fn new(name: &str, kind: ConfigType, default: Default, importance: Importance, documentation: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            kind,
-            default,
-            validator: Validator::Any,
-            importance,
-            documentation: documentation.to_owned(),
-            group: None,
-            order: -1,
-            width: "NONE",
-            display_name: name.to_owned(),
-            dependents: Vec::new(),
-            grants: None,
-        }
-    }
-
-    #[must_use]
-    pub fn validator(mut self, validator: Validator) -> Self {
-        self.validator = validator;
-        self
-    }
-
-    #[must_use]
-    pub fn shown(mut self, group: &str, order: i32, width: &'static str, display_name: &str) -> Self {
-        self.group = Some(group.to_owned());
-        self.order = order;
-        self.width = width;
-        self.display_name = display_name.to_owned();
-        self
-    }
-}
-
-/// One key's outcome. Source: Kafka `ConfigValue`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigValue {
-    pub name: String,
-    /// The parsed value as text, or the default; `None` when unset or unparsable. Passwords in clear: the caller masks.
-    pub value: Option<String>,
-    pub errors: Vec<String>,
-}
+/// What [`ConfigDef::validate`] shows in place of a password.
+pub const HIDDEN: &str = "[hidden]";
 
 /// An ordered set of keys.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -136,6 +46,35 @@ impl ConfigDef {
         self
     }
 
+    /// The same keys under `prefix` and in one group, numbered from `order` on. Source: Kafka `ConfigDef.embed`.
+    #[must_use]
+    pub fn embedded(self, prefix: &str, group: &str, order: i32) -> Self {
+        let mut keys = IndexMap::new();
+        for (at, key) in (order..).zip(self.sorted()) {
+            let mut key = key.clone();
+            key.name = format!("{prefix}{}", key.name);
+            key.dependents = key.dependents.iter().map(|name| format!("{prefix}{name}")).collect();
+            key.group = Some(key.group.map_or_else(|| group.to_owned(), |own| format!("{group}: {own}")));
+            key.order = at;
+            prefix.clone_into(&mut key.prefix);
+            keys.insert(key.name.clone(), key);
+        }
+        Self { keys }
+    }
+
+    /// By group, order in it, whether a value is required, importance, name. Source: Kafka `ConfigDef.sortedConfigs`.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&ConfigKey> {
+        let groups = self.groups();
+        let rank = |key: &ConfigKey| {
+            let group = key.group.as_ref().and_then(|group| groups.iter().position(|known| known == group));
+            (group, key.order, key.default != Default::Required, key.importance, key.name.clone())
+        };
+        let mut keys: Vec<&ConfigKey> = self.keys.values().collect();
+        keys.sort_by_cached_key(|key| rank(key));
+        keys
+    }
+
     pub fn keys(&self) -> impl Iterator<Item = &ConfigKey> {
         self.keys.values()
     }
@@ -145,10 +84,44 @@ impl ConfigDef {
         self.keys.get(name)
     }
 
+    /// The groups of the keys, each once, in the order in which they first appear.
+    #[must_use]
+    pub fn groups(&self) -> Vec<String> {
+        let mut groups: Vec<String> = Vec::new();
+        for group in self.keys.values().filter_map(|key| key.group.as_ref()) {
+            if !groups.contains(group) {
+                groups.push(group.clone());
+            }
+        }
+        groups
+    }
+
     /// Every key's value and everything wrong with it, in definition order. Unknown keys of `config` are left alone.
     #[must_use]
     pub fn validate(&self, config: &ConfigMap) -> Vec<ConfigValue> {
-        self.keys.values().map(|key| key.validate(config.get(&key.name))).collect()
+        let mut values: Vec<ConfigValue> =
+            self.keys.values().map(|key| key.validate(config.get(&key.name).map(String::as_str))).collect();
+        let parsed: ConfigMap =
+            values.iter().filter_map(|value| Some((value.name.clone(), value.value.clone()?))).collect();
+        for (key, value) in self.keys.values().zip(&mut values) {
+            if let Some(recommender) = &key.recommender {
+                (value.recommended_values, value.visible) = recommender.ask(&key.name, &parsed);
+            }
+        }
+        values.extend(self.undefined_dependents());
+        values
+    }
+
+    /// Keys that another one names as its dependents and that nobody defines.
+    fn undefined_dependents(&self) -> impl Iterator<Item = ConfigValue> {
+        let named = self.keys.values().flat_map(|key| &key.dependents);
+        let mut undefined: Vec<&String> = named.filter(|name| !self.keys.contains_key(*name)).collect();
+        undefined.sort();
+        undefined.dedup();
+        undefined.into_iter().map(|name| {
+            let error = format!("{name} is referred in the dependents, but not defined.");
+            ConfigValue { visible: false, ..ConfigValue::new(name, None, vec![error]) }
+        })
     }
 
     /// The parsed values with defaults filled in, or every error.
@@ -170,86 +143,72 @@ impl ConfigDef {
     }
 }
 
-impl ConfigKey {
-    fn validate(&self, given: Option<&String>) -> ConfigValue {
-        let (value, errors) = match (given, &self.default) {
-            (Some(text), _) => match self.parse(text) {
-                Ok(value) => {
-                    let errors = self.check(&value).err().into_iter().collect();
-                    (Some(value), errors)
-                }
-                Err(error) => (None, vec![error]),
-            },
-            (None, Default::Value(value)) => (Some(value.clone()), Vec::new()),
-            (None, Default::Unset) => (None, Vec::new()),
-            (None, Default::Required) => {
-                let error = format!("Missing required configuration \"{}\" which has no default value.", self.name);
-                (None, vec![error])
-            }
-        };
-        ConfigValue { name: self.name.clone(), value, errors }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str, kind: ConfigType, default: Default) -> ConfigKey {
+        ConfigKey::new(name, kind, default, Importance::Medium, "")
     }
 
-    /// The value in its canonical text form. Source: Kafka `ConfigDef.parseType`.
-    fn parse(&self, text: &str) -> Result<String, String> {
-        let given = text;
-        // Java's `String.trim`.
-        let text = text.trim_matches(|character| character <= ' ');
-        let number =
-            |kind: &str| format!("Invalid value {given} for configuration {}: Not a number of type {kind}", self.name);
-        match self.kind {
-            ConfigType::Boolean => match text.to_ascii_lowercase().as_str() {
-                lower @ ("true" | "false") => Ok(lower.to_owned()),
-                _ => Err(format!(
-                    "Invalid value {given} for configuration {}: Expected value to be either true or false",
-                    self.name
-                )),
-            },
-            ConfigType::Int => text.parse::<i32>().map(|value| value.to_string()).map_err(|_| number("INT")),
-            ConfigType::Short => text.parse::<i16>().map(|value| value.to_string()).map_err(|_| number("SHORT")),
-            ConfigType::Long => text.parse::<i64>().map(|value| value.to_string()).map_err(|_| number("LONG")),
-            ConfigType::Double => sluice_data::number::parse_java_float::<f64>(text).map(|value| value.to_string()).ok_or_else(|| number("DOUBLE")),
-            ConfigType::List => Ok(text.split(',').map(str::trim).collect::<Vec<_>>().join(",")),
-            ConfigType::String | ConfigType::Class | ConfigType::Password => Ok(text.to_owned()),
-        }
+    fn config(pairs: &[(&str, &str)]) -> ConfigMap {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
-    fn check(&self, value: &str) -> Result<(), String> {
-        let invalid = |reason: String| Err(format!("Invalid value {value} for configuration {}: {reason}", self.name));
-        match &self.validator {
-            Validator::Any => Ok(()),
-            Validator::NonEmpty if value.is_empty() => invalid("String must be non-empty".to_owned()),
-            Validator::NonEmpty => Ok(()),
-            Validator::Range { min, max } => {
-                let number: f64 = value.parse().unwrap_or(f64::NAN);
-                match (min, max) {
-                    (Some(min), _) if number < *min => invalid(format!("Value must be at least {min}")),
-                    (_, Some(max)) if number > *max => invalid(format!("Value must be no more than {max}")),
-                    _ => Ok(()),
-                }
-            }
-            Validator::ValidValues { values, ignore_case } => {
-                let is_valid = |part: &str| {
-                    values.iter().any(|valid| valid == part || (*ignore_case && valid.eq_ignore_ascii_case(part)))
-                };
-                let parts = if self.kind == ConfigType::List { parse_list(value) } else { vec![value] };
-                if parts.into_iter().all(is_valid) {
-                    return Ok(());
-                }
-                invalid(format!("String must be one of: {}", values.join(", ")))
-            }
-        }
+    #[test]
+    fn everything_wrong_is_named_at_once_and_defaults_are_filled_in() {
+        let def = ConfigDef::default()
+            .define(key("a", ConfigType::Int, Default::Required))
+            .define(key("b", ConfigType::Boolean, Default::Value("true".to_owned())))
+            .define(key("c", ConfigType::Int, Default::Unset));
+        let errors = def.parse(&config(&[("b", "x"), ("c", "y")])).unwrap_err();
+        assert_eq!(
+            errors,
+            [
+                "Missing required configuration \"a\" which has no default value.",
+                "Invalid value x for configuration b: Expected value to be either true or false",
+                "Invalid value y for configuration c: Not a number of type INT",
+            ]
+        );
+        assert_eq!(def.parse(&config(&[("a", " 7 ")])).unwrap(), config(&[("a", "7"), ("b", "true")]));
     }
-}
 
-/// Split at commas, blanks around each dropped; the empty text is the empty list, duplicates stay out (KIP-1161).
-#[must_use]
-pub fn parse_list(text: &str) -> Vec<&str> {
-    let mut items: Vec<&str> = Vec::new();
-    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-        if !items.contains(&item) {
-            items.push(item);
-        }
+    #[test]
+    fn a_dependent_that_nobody_defines_is_an_error_of_its_own() {
+        let mut parent = key("a", ConfigType::String, Default::Unset);
+        parent.dependents = vec!["nowhere".to_owned()];
+        let values = ConfigDef::default().define(parent).validate(&ConfigMap::new());
+        assert_eq!(values[1].errors, ["nowhere is referred in the dependents, but not defined."]);
+        assert!(!values[1].visible);
     }
-    items
+
+    #[test]
+    fn a_recommender_sees_the_parsed_values() {
+        let mut shown = key("shown", ConfigType::String, Default::Unset);
+        shown.recommender = Some(Recommender::new(|_, values| {
+            (vec!["x".to_owned()], values.get("switch").is_some_and(|value| value == "true"))
+        }));
+        let def = ConfigDef::default()
+            .define(key("switch", ConfigType::Boolean, Default::Value("false".to_owned())))
+            .define(shown);
+        let shown = |given: &[(&str, &str)]| def.validate(&config(given))[1].clone();
+        assert_eq!((shown(&[]).visible, shown(&[]).recommended_values), (false, vec!["x".to_owned()]));
+        assert!(shown(&[("switch", " TRUE ")]).visible);
+    }
+
+    #[test]
+    fn embedded_keys_stand_under_the_prefix() {
+        let mut parent = key("a", ConfigType::String, Default::Unset);
+        parent.dependents = vec!["b".to_owned()];
+        let def = ConfigDef::default().define(parent).define(key("b", ConfigType::String, Default::Unset));
+        let low = ConfigKey { importance: Importance::Low, ..key("0", ConfigType::Int, Default::Unset) };
+        let def = def.define(low.validator(Validator::at_least(1.0)));
+        let def = def.embedded("transforms.x.", "Transforms: x", 2);
+        assert_eq!(def.get("transforms.x.a").unwrap().dependents, ["transforms.x.b"]);
+        assert_eq!(def.groups(), ["Transforms: x"]);
+        let orders: Vec<(&str, i32)> = def.keys().map(|key| (key.name.as_str(), key.order)).collect();
+        assert_eq!(orders, [("transforms.x.a", 2), ("transforms.x.b", 3), ("transforms.x.0", 4)]);
+        let errors = def.parse(&config(&[("transforms.x.0", "0")])).unwrap_err();
+        assert_eq!(errors, ["Invalid value 0 for configuration 0: Value must be at least 1"]);
+    }
 }

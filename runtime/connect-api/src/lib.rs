@@ -1,7 +1,7 @@
 //! The contracts between the data path and what plugs into it.
 //!
 //! One trait per file, the contract as prose on it: connectors and their tasks ([`connector`], [`source`], [`sink`]), converters
-//! ([`converter`]), transformations ([`transformation`]), configuration ([`config_def`]), and the registry that turns a class
+//! ([`converter`]), transformations ([`transformation`]), configuration ([`config_def`], its files: [`properties`]), and the registry that turns a class
 //! name into any of them ([`plugins`]). The worker and the herder know only these; whether a task is WebAssembly or native is
 //! invisible to them.
 //!
@@ -13,8 +13,10 @@ pub mod converter;
 pub mod error;
 pub mod example;
 pub mod page;
+pub mod plugin_version;
 pub mod plugins;
 pub mod predicate;
+pub mod properties;
 pub mod sink;
 pub mod source;
 pub mod transformation;

@@ -211,6 +211,12 @@ impl PluginRegistry {
         Ok((plugin.info().class, def))
     }
 
+    /// What a class name, simple name or alias stands for.
+    #[must_use]
+    pub fn described(&self, class: &str) -> Option<PluginInfo> {
+        self.find(class).ok().map(|plugin| plugin.info())
+    }
+
     /// Exact class or alias first; else the simple name, with or without `Connector`.
     fn find(&self, class: &str) -> Result<Plugin, PluginError> {
         let plugins = self.plugins.read();

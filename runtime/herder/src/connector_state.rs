@@ -110,6 +110,8 @@ pub(crate) struct ConnectorState {
     pub waiting: Vec<oneshot::Sender<()>>,
     /// When the plugin wants to be asked again.
     pub refresh_at: Option<Instant>,
+    /// Of what references in the config stood for when its tasks were started.
+    pub digest: Option<u64>,
 }
 
 /// What works on a connector now: at most one of these.
@@ -180,6 +182,7 @@ impl ConnectorState {
             config_version: self.config_version,
             outdated: self.config_version != self.applied_version,
             capabilities: self.capabilities.clone(),
+            digest: self.digest,
             secrets: self.secrets.clone(),
             target: if self.deleted { TargetState::Stopped } else { self.target },
             deleted: self.deleted,

@@ -199,6 +199,10 @@ impl Shared {
     /// What a task of this connector would be started with.
     async fn redrive_spec(&self, name: &ConnectorName, config: &ConfigMap) -> Result<TaskSpec, HerderError> {
         let factory = find_connector(&self.plugins, config)?;
+        // With what references stand for: this config goes nowhere but to the connector.
+        let resolved = self.transformer.transform(config).await;
+        let resolved = resolved.map_err(|error| HerderError::ConfigProvider { message: error.to_string() })?;
+        let config = &resolved.config;
         let context = ConnectorContext { name: name.clone(), config: config.clone() };
         let tasks_max = config.get(TASKS_MAX).and_then(|text| text.trim().parse().ok()).unwrap_or(1);
         let asked = async {

@@ -23,18 +23,18 @@ pub enum HerderError {
     NoTaskStatus { id: TaskId },
     #[error("Status for connector {name} not found")]
     NoStatusToRestart { name: String },
-    #[error("Unknown plugin {class}.{}", nearest.as_ref().map(|name| format!(" The nearest installed is {name}.")).unwrap_or_default())]
-    UnknownPlugin { class: String, nearest: Option<String> },
+    #[error("Unknown plugin {class}.")]
+    UnknownPlugin { class: String },
     #[error("Connector {name} already exists")]
     AlreadyExists { name: String },
     #[error("{message}")]
     BadRequest { message: String },
     #[error(
-        "Connector configuration is invalid and contains the following {} error(s):\n{}\nYou can also find the above list of errors at the endpoint `/connector-plugins/{class}/config/validate`",
+        "Connector configuration is invalid and contains the following {} error(s):\n{}\nYou can also find the above list of errors at the endpoint `/connector-plugins/{{connectorType}}/config/validate`",
         errors.len(),
         errors.join("\n")
     )]
-    InvalidConfig { class: String, errors: Vec<String> },
+    InvalidConfig { errors: Vec<String> },
     #[error(
         "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
     )]
@@ -45,6 +45,9 @@ pub enum HerderError {
     DeadLetters { message: String },
     #[error("not all dead letters were sent again: {message}")]
     RedriveFailed { message: String },
+    /// A reference in a config names what cannot be read.
+    #[error("{message}")]
+    ConfigProvider { message: String },
     #[error("the plugin {class} failed: {source}")]
     Plugin { class: String, source: ConnectError },
     #[error("the config store cannot be written: {0}")]

@@ -1,6 +1,7 @@
 //! One job: bring one connector from what it is to what it should be. It runs beside the loop and reports to it.
 
 use crate::common_keys::{TASKS_MAX, TASKS_MAX_ENFORCE};
+use crate::config_provider::ConfigTransformer;
 use crate::connector_state::Work;
 use crate::state_loop::{Message, Messages};
 use crate::status_writer::StatusWriter;
@@ -28,6 +29,7 @@ pub(crate) struct JobContext {
     pub plugins: Arc<PluginRegistry>,
     pub configs: Arc<ConfigBackingStore>,
     pub statuses: StatusWriter,
+    pub transformer: ConfigTransformer,
     pub messages: Messages,
     pub worker_id: String,
     pub asking: Semaphore,
@@ -48,6 +50,8 @@ pub(crate) struct Job {
     pub outdated: bool,
     pub stored_tasks: Option<Vec<ConfigMap>>,
     pub capabilities: Option<ConnectorCapabilities>,
+    /// Of what references in the config stood for when its tasks were started.
+    pub digest: Option<u64>,
     pub in_worker: BTreeSet<u32>,
     /// These stay as they are unless they are to be restarted.
     pub failed: BTreeSet<u32>,
@@ -65,6 +69,8 @@ pub(crate) struct Outcome {
     pub task_configs: Option<Vec<ConfigMap>>,
     pub refresh: Option<Duration>,
     pub asked: bool,
+    /// Of what references in the config stood for; `None` when there was nothing to resolve.
+    pub digest: Option<u64>,
 }
 
 /// What the plugin answered.
@@ -83,6 +89,7 @@ impl Job {
             task_configs: None,
             refresh: None,
             asked: false,
+            digest: self.digest,
         };
         outcome.result = match self.target {
             TargetState::Stopped => self.stop(context, &mut outcome).await,
@@ -109,11 +116,18 @@ impl Job {
         }
         let factory = find_connector(&context.plugins, &self.config).map_err(|error| error.to_string())?;
         outcome.plugin = Some(described(&*factory));
-        let must_ask = self.work.ask || self.outdated || self.stored_tasks.is_none();
+        let resolved = context.transformer.transform(&self.config).await.map_err(|error| error.to_string())?;
+        let digest = (!resolved.keys.is_empty()).then(|| resolved.digest());
+        // Who is paused keeps the tasks that there are, and is asked when it runs again.
         let must_start = self.target == TargetState::Started;
-        let mut changed = false;
+        let must_ask = must_start && (self.work.ask || self.outdated || self.stored_tasks.is_none());
+        // Tasks that run on other values than these start anew, whatever the job is for.
+        let mut changed = must_start && self.digest.is_some() && self.digest != digest;
         if must_ask || (must_start && outcome.capabilities.is_none()) {
-            let asked = self.ask(context, &*factory).await?;
+            let mut asked = self.ask(context, &*factory, &resolved.config).await?;
+            for task in &mut asked.tasks.tasks {
+                *task = resolved.reversed(&self.config, task);
+            }
             outcome.asked = true;
             outcome.refresh = asked.tasks.refresh;
             outcome.capabilities = Some(asked.capabilities);
@@ -126,18 +140,27 @@ impl Job {
         let configs = outcome.task_configs.as_ref().or(self.stored_tasks.as_ref());
         let configs = configs.cloned().unwrap_or_default();
         let capabilities = outcome.capabilities.clone().unwrap_or_default();
-        self.settle_tasks(context, &*factory, &configs, &capabilities, changed).await
+        self.settle_tasks(context, &*factory, &resolved.config, &configs, &capabilities, changed).await?;
+        if must_start {
+            outcome.digest = digest;
+        }
+        Ok(())
     }
 
     /// Asks the plugin what this config makes of it, and for its tasks.
-    async fn ask(&self, context: &JobContext, factory: &dyn PluginFactory) -> Result<Asked, String> {
+    async fn ask(
+        &self,
+        context: &JobContext,
+        factory: &dyn PluginFactory,
+        config: &ConfigMap,
+    ) -> Result<Asked, String> {
         let _permit = context.asking.acquire().await.map_err(|error| error.to_string())?;
-        let of = ConnectorContext { name: self.name.clone(), config: self.config.clone() };
-        let tasks_max = self.config.get(TASKS_MAX).and_then(|text| text.trim().parse().ok()).unwrap_or(1);
+        let of = ConnectorContext { name: self.name.clone(), config: config.clone() };
+        let tasks_max = config.get(TASKS_MAX).and_then(|text| text.trim().parse().ok()).unwrap_or(1);
         let answers = async {
             let connector = factory.connector(&of).await?;
-            let capabilities = connector.capabilities(&self.config).await?;
-            let tasks = connector.task_configs(&self.config, tasks_max).await?;
+            let capabilities = connector.capabilities(config).await?;
+            let tasks = connector.task_configs(config, tasks_max).await?;
             Ok::<_, sluice_connect_api::ConnectError>(Asked { capabilities, tasks })
         };
         let asked = tokio::time::timeout(ASK_TIMEOUT, answers)
@@ -146,7 +169,7 @@ impl Job {
             .map_err(|error| error.to_string())?;
         self.check_count(asked.tasks.tasks.len(), tasks_max)?;
         let required =
-            self.config.get("exactly.once.support").is_some_and(|text| text.eq_ignore_ascii_case("required"));
+            config.get("exactly.once.support").is_some_and(|text| text.trim().eq_ignore_ascii_case("required"));
         if required && !asked.capabilities.exactly_once_supported() {
             return Err("exactly.once.support is required, and the connector cannot deliver exactly once with this \
                         configuration; set it to requested or change the configuration"
@@ -180,6 +203,7 @@ impl Job {
         &self,
         context: &JobContext,
         factory: &dyn PluginFactory,
+        connector_config: &ConfigMap,
         configs: &[ConfigMap],
         capabilities: &ConnectorCapabilities,
         changed: bool,
@@ -201,12 +225,13 @@ impl Job {
         let generations = self.prepare(context, &start).await;
         let offsets_generation = context.configs.offsets_generation(&self.name);
         for (index, generation) in generations {
+            let task_config = context.transformer.transform(&configs[index as usize]).await;
             let spec = TaskSpec {
                 id: self.task(index),
                 class: factory.definition().class.clone(),
                 kind: factory.kind(),
-                connector_config: self.config.clone(),
-                task_config: configs[index as usize].clone(),
+                connector_config: connector_config.clone(),
+                task_config: task_config.map_err(|error| error.to_string())?.config,
                 capabilities: capabilities.clone(),
                 task_count: configs.len() as u32,
                 generation,

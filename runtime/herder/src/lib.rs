@@ -11,7 +11,9 @@
 //! - At most one job works on a connector; a change during it is followed by another.
 //! - A task's generation was durable before the task started, so that no two sessions ever share one.
 
+mod client_overrides;
 mod common_keys;
+pub mod config_provider;
 mod connector_state;
 mod dead_letters;
 mod error;
@@ -19,15 +21,17 @@ mod herder;
 mod job;
 mod listener;
 mod offsets;
+mod reload;
 mod requests;
 mod restart;
 mod secret_keys;
 mod state_loop;
 mod status_writer;
-mod transformation_keys;
 mod validation;
 
-pub use common_keys::{KAFKA_VERSION, converter_key_names};
+pub use client_overrides::ClientConfigOverridePolicy;
+pub use common_keys::{KAFKA_VERSION, config_def as common_config_def, converter_key_names};
+pub use config_provider::{ConfigProvider, ConfigProviderError, ConfigTransformer};
 pub use connector_state::{ConnectorInfo, ConnectorStatus, StateInfo, TaskInfo};
 pub use dead_letters::{
     DeadLetterInfo, REDRIVE_LETTERS_MAX, RedriveAnswer, RedriveLetter, RedriveRequest, RedriveResult,
@@ -38,4 +42,4 @@ pub use offsets::{AlteredOffsets, ConnectorOffset};
 pub use restart::RestartPolicy;
 pub use sluice_storage::{State, TargetState};
 pub use sluice_worker::{Edit, LetterOutcome};
-pub use validation::{ConfigInfo, ConfigInfos};
+pub use validation::{ConfigInfo, ConfigInfos, WorkerDefaults};

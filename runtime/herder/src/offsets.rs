@@ -41,6 +41,7 @@ impl Herder {
     pub async fn offsets(&self, name: &str) -> Result<Vec<ConnectorOffset>, HerderError> {
         let shared = self.shared();
         let config = shared.of_connector(name, |_, state| state.config.clone()).await?;
+        let config = shared.resolved(&config).await?.config;
         let name = ConnectorName::new(name);
         match find_connector(&shared.plugins, &config)?.kind() {
             ConnectorKind::Source => {
@@ -84,6 +85,7 @@ impl Herder {
         let name = ConnectorName::new(name);
         uncancelled(async move {
             let config = shared.of_connector(name.as_str(), |_, state| state.config.clone()).await?;
+            let config = shared.resolved(&config).await?.config;
             let reserved = name.clone();
             if !shared.call(move |state| state.begin_offsets(&reserved)).await? {
                 return Err(HerderError::NotStopped { name: name.to_string() });
@@ -164,11 +166,19 @@ impl Shared {
             Change::Alter(offsets) => parse_sink_offsets(&offsets)?,
             Change::Reset => BTreeMap::new(),
         };
-        self.configs.put_offsets_generation(name, generation).await?;
         let admin = self.broker.admin();
+        // A typo would wait for records for ever.
+        for partition in offsets.iter().filter(|(_, offset)| offset.is_some()).map(|(partition, _)| partition) {
+            let topic = admin.describe_topic(&partition.topic).await?;
+            if topic.is_none_or(|topic| partition.partition >= topic.partitions) {
+                let message = format!("There is no partition {} of a topic {}", partition.partition, partition.topic);
+                return Err(HerderError::BadRequest { message });
+            }
+        }
+        self.configs.put_offsets_generation(name, generation).await?;
         if offsets.is_empty() {
             admin.delete_group_offsets(&group, None).await?;
-            return Ok(AlteredOffsets::HubOnly);
+            return Ok(AlteredOffsets::WithConnector);
         }
         let dropped: Vec<TopicPartition> =
             offsets.iter().filter(|(_, offset)| offset.is_none()).map(|(partition, _)| partition.clone()).collect();
@@ -183,7 +193,8 @@ impl Shared {
             let producer = self.broker.producer(&format!("sluice-offsets-{name}")).await?;
             producer.send(append).await?.await?;
         }
-        Ok(AlteredOffsets::HubOnly)
+        // The hub keeps all of a sink's progress, its plans included: there is nothing else to move.
+        Ok(AlteredOffsets::WithConnector)
     }
 }
 
@@ -203,29 +214,51 @@ fn sink_offset(partition: &TopicPartition, offset: i64) -> ConnectorOffset {
 
 /// Source: Kafka `SinkUtils.parseSinkConnectorOffsets`; numbers may be text.
 fn parse_sink_offsets(offsets: &[ConnectorOffset]) -> Result<BTreeMap<TopicPartition, Option<i64>>, HerderError> {
-    let bad = |message: String| HerderError::BadRequest { message };
-    let mut parsed = BTreeMap::new();
-    for one in offsets {
-        let topic = one.partition.get("kafka_topic").and_then(Value::as_str).ok_or_else(|| {
-            bad("The partition for a sink connector offset must contain the keys 'kafka_topic' and 'kafka_partition'".to_owned())
-        })?;
-        let partition = number(one.partition.get("kafka_partition")).and_then(|number| i32::try_from(number).ok());
-        let partition = partition.filter(|partition| *partition >= 0).ok_or_else(|| {
-            bad("Failed to parse the following partition value in the provided offsets: 'kafka_partition' must be an integer, 0 or more".to_owned())
-        })?;
-        let offset = match &one.offset {
-            None => None,
-            Some(offset) => Some(number(offset.get("kafka_offset")).filter(|offset| *offset >= 0).ok_or_else(|| {
-                bad("The offset for a sink connector must be an object with the key 'kafka_offset', an integer, 0 or more".to_owned())
-            })?),
-        };
-        parsed.insert(TopicPartition::new(topic, partition), offset);
-    }
-    Ok(parsed)
+    let parsed = offsets.iter().map(|one| Ok((sink_partition(&one.partition)?, kafka_offset(one.offset.as_ref())?)));
+    parsed.collect::<Result<_, String>>().map_err(|message| HerderError::BadRequest { message })
 }
 
-fn number(value: Option<&Value>) -> Option<i64> {
-    match value? {
+fn sink_partition(partition: &Map<String, Value>) -> Result<TopicPartition, String> {
+    let (Some(topic), Some(number_of)) = (partition.get("kafka_topic"), partition.get("kafka_partition")) else {
+        let keys = "'kafka_topic' and 'kafka_partition'";
+        return Err(format!("The partition for a sink connector offset must contain the keys {keys}"));
+    };
+    let topic = match topic {
+        Value::Null => return Err("Kafka topic names must be valid strings and may not be null".to_owned()),
+        topic => plain(topic),
+    };
+    if number_of.is_null() {
+        return Err("Kafka partitions must be valid numbers and may not be null".to_owned());
+    }
+    let index = number(number_of).and_then(|number| i32::try_from(number).ok()).ok_or_else(|| {
+        let given = plain(number_of);
+        format!("Failed to parse the following Kafka partition value in the provided offsets: '{given}'. Partition values for sink connectors need to be integers.")
+    })?;
+    if index < 0 {
+        return Err(format!("There is no partition {index}"));
+    }
+    Ok(TopicPartition::new(topic, index))
+}
+
+fn kafka_offset(offset: Option<&Map<String, Value>>) -> Result<Option<i64>, String> {
+    let Some(offset) = offset else { return Ok(None) };
+    let given = offset
+        .get("kafka_offset")
+        .ok_or("The offset for a sink connector should either be null or contain the key 'kafka_offset'")?;
+    let parsed = number(given).ok_or_else(|| {
+        let given = plain(given);
+        format!("Failed to parse the following Kafka offset value in the provided offsets: '{given}'. Offset values for sink connectors need to be integers.")
+    })?;
+    if parsed < 0 { Err(format!("There is no offset {parsed}")) } else { Ok(Some(parsed)) }
+}
+
+/// As Java's `String.valueOf`.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn number(value: &Value) -> Option<i64> {
+    match value {
         Value::Number(number) => number.as_i64(),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,

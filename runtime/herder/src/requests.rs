@@ -93,8 +93,9 @@ impl StateLoop {
             self.restarting(&TaskId::new(name.clone(), *index));
         }
         let is_stopped = self.connectors.get(name).is_some_and(|state| state.target == TargetState::Stopped);
-        if connector && !is_stopped {
-            self.set_connector_status(name, State::Restarting, None);
+        if connector {
+            let trace = self.connectors.get(name).and_then(|state| state.status.as_ref()?.trace.clone());
+            self.set_connector_status(name, State::Restarting, trace);
         }
         let work = Work { settle: true, ask: connector && !is_stopped, restart_tasks: tasks };
         self.give_work(name, work);
@@ -114,11 +115,12 @@ impl StateLoop {
 
     fn restarting(&mut self, id: &TaskId) {
         let task = self.connectors.get_mut(&id.connector).and_then(|state| state.tasks.get_mut(&id.index));
-        if let Some(task) = task {
-            task.failures.reset();
-            task.restart_due = None;
-        }
-        self.set_task_status(id, State::Restarting, None);
+        let Some(task) = task else { return };
+        task.failures.reset();
+        task.restart_due = None;
+        // Why it failed stays to be seen until it runs again.
+        let trace = task.status.trace.clone();
+        self.set_task_status(id, State::Restarting, trace);
     }
 
     pub(crate) fn reset_topics(&mut self, name: &ConnectorName) {

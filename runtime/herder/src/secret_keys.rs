@@ -19,6 +19,11 @@ pub(crate) fn secret_keys(registry: &PluginRegistry, config: &ConfigMap) -> BTre
     secrets
 }
 
+/// The keys that are named like a secret, whatever plugin they belong to.
+pub(crate) fn named_like_secrets(config: &ConfigMap) -> BTreeSet<String> {
+    config.keys().filter(|key| is_named_like_a_secret(key)).cloned().collect()
+}
+
 /// Every plugin that a config names, with the prefix of its own keys.
 fn plugins_of(config: &ConfigMap) -> Vec<(String, &str)> {
     let class = |key: &str| config.get(key).map(|class| class.trim());

@@ -200,13 +200,16 @@ impl StateLoop {
                 (state.kind, state.version) = (Some(kind), Some(version));
             }
             state.capabilities = outcome.capabilities;
+            state.digest = outcome.digest;
         }
         if let Some(configs) = outcome.task_configs {
             state.task_configs = Some(configs);
         }
         match outcome.result {
             Ok(()) => {
-                state.applied_version = outcome.config_version;
+                if outcome.asked {
+                    state.applied_version = outcome.config_version;
+                }
                 self.connector_settled(name, outcome.asked, outcome.refresh);
             }
             Err(trace) => self.connector_failed(name, &trace),

@@ -1,18 +1,28 @@
 //! Everything wrong with a connector config, at once. Source: Kafka `AbstractHerder.validateConnectorConfig`.
 
-use crate::common_keys::{self, CONNECTOR_CLASS, DLQ_REPLICATION, DLQ_TOPIC, NAME, TOPICS, TOPICS_REGEX};
+mod aliases;
+mod ask;
+mod converters;
+mod ignored;
+mod sink;
+mod topic_creation;
+
+use crate::client_overrides::{ClientConfigOverridePolicy, PREFIXES};
+use crate::common_keys::{self, CONNECTOR_CLASS, CONNECTOR_VERSION, DLQ_TOPIC};
+use crate::config_provider::Resolved;
 use crate::error::HerderError;
 use crate::secret_keys::{masked, secret_keys};
-use crate::transformation_keys::{AliasKeys, alias_keys, unknown_class};
-use sluice_connect_api::config_def::parse_list;
-use sluice_connect_api::connector::{ConnectorContext, ConnectorKind};
-use sluice_connect_api::plugins::PluginFactory;
-use sluice_connect_api::{ConfigDef, ConfigKey, ConfigMap, ConfigValue, ConverterRole, PluginError, PluginRegistry};
-use sluice_data::ConnectorName;
+use sluice_connect_api::config_def::{Default, Recommender};
+use sluice_connect_api::connector::ConnectorKind;
+use sluice_connect_api::plugin_version::VersionRange;
+use sluice_connect_api::plugins::{PluginFactory, PluginInfo};
+use sluice_connect_api::{ConfigDef, ConfigKey, ConfigMap, ConfigValue, PluginError, PluginRegistry};
 use sluice_storage::MASK;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(crate) use converters::with_converter_type;
 
 /// Whether servers are asked too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +32,28 @@ pub enum Live {
         timeout: Duration,
     },
     Skip,
+}
+
+/// What the worker's own config says that connectors are held against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerDefaults {
+    /// `group.id`
+    pub group_id: Option<String>,
+    pub override_policy: ClientConfigOverridePolicy,
+    /// The classes of `key.converter`, `value.converter`, `header.converter`.
+    pub converters: [String; 3],
+}
+
+impl std::default::Default for WorkerDefaults {
+    fn default() -> Self {
+        let json = "org.apache.kafka.connect.json.JsonConverter".to_owned();
+        let header = "org.apache.kafka.connect.storage.SimpleHeaderConverter".to_owned();
+        Self {
+            group_id: None,
+            override_policy: ClientConfigOverridePolicy::default(),
+            converters: [json.clone(), json, header],
+        }
+    }
 }
 
 /// One key: its definition (none for a key that only an error names) and its value.
@@ -61,39 +93,152 @@ impl ConfigInfos {
             }
             return;
         }
-        let value = ConfigValue { name: key.to_owned(), value: None, errors: vec![message] };
-        self.configs.push(ConfigInfo { definition: None, value });
+        self.configs.push(ConfigInfo { definition: None, value: ConfigValue::new(key, None, vec![message]) });
+    }
+
+    fn add(&mut self, def: &ConfigDef, values: Vec<ConfigValue>) {
+        for value in values {
+            self.configs.push(ConfigInfo { definition: def.get(&value.name).cloned(), value });
+        }
+    }
+
+    /// Nobody sees what a reference stands for: not as a value, and not in what is said of it.
+    fn hide(&mut self, raw: &ConfigMap, resolved: &Resolved) {
+        if resolved.keys.is_empty() {
+            return;
+        }
+        for value in self.configs.iter_mut().map(|config| &mut config.value) {
+            if let Some(reference) = raw.get(&value.name).filter(|_| resolved.keys.contains(&value.name)) {
+                value.value = value.value.is_some().then(|| reference.clone());
+            }
+            for error in &mut value.errors {
+                *error = resolved.hidden(raw, error);
+            }
+        }
     }
 }
 
-/// Validates `config`, in which `None` stands for a JSON null.
-///
+/// What is found beside what the definitions find.
+#[derive(Default)]
+pub(crate) struct Problems {
+    errors: Vec<(String, String)>,
+    /// Values that are shown otherwise than they parse: the full name of a class, nothing where there is none.
+    values: BTreeMap<String, Option<String>>,
+}
+
+impl Problems {
+    fn add(&mut self, key: &str, message: String) {
+        self.errors.push((key.to_owned(), message));
+    }
+
+    fn invalid(&mut self, key: &str, value: &str, reason: &str) {
+        self.add(key, format!("Invalid value {value} for configuration {key}: {reason}"));
+    }
+
+    /// The plugin that a key of type CLASS names, if it is of one of these kinds. `interface` is Kafka's name of that.
+    fn class(
+        &mut self,
+        registry: &PluginRegistry,
+        key: &str,
+        class: &str,
+        interface: &str,
+        kinds: &[&str],
+    ) -> Option<PluginInfo> {
+        let Some(plugin) = registry.described(class) else {
+            self.values.insert(key.to_owned(), None);
+            let nearest = registry.config_def(class).err().and_then(|error| match error {
+                PluginError::UnknownClass { nearest, .. } => nearest,
+                PluginError::WrongKind { .. } | PluginError::Config { .. } => None,
+            });
+            let hint = nearest.map(|name| format!(" The nearest installed is {name}.")).unwrap_or_default();
+            self.invalid(key, class, &format!("Class {class} could not be found.{hint}"));
+            return None;
+        };
+        self.values.insert(key.to_owned(), Some(plugin.class.clone()));
+        if kinds.contains(&plugin.kind) {
+            return Some(plugin);
+        }
+        self.add(key, format!("Class class {} does not implement the {interface} interface", plugin.class));
+        None
+    }
+
+    /// Whether the plugin is there in the version that its key asks for. Kafka says it of both keys.
+    fn version(&mut self, class_key: &str, version_key: &str, plugin: &PluginInfo, wanted: Option<&String>) {
+        match check_version(plugin, wanted.map(String::as_str)) {
+            Ok(()) => {}
+            Err(message) => {
+                self.add(class_key, message.clone());
+                self.add(version_key, message);
+            }
+        }
+    }
+}
+
+/// # Errors
+/// Kafka's text: what was wanted and what is there.
+pub(crate) fn check_version(plugin: &PluginInfo, wanted: Option<&str>) -> Result<(), String> {
+    let range = VersionRange::parse(wanted).map_err(|error| error.to_string())?;
+    if range.contains(&plugin.version) {
+        return Ok(());
+    }
+    let PluginInfo { class, version, .. } = plugin;
+    Err(format!("Plugin {class} not found that matches the version range {range}, available versions: [{version}]"))
+}
+
+/// The classes of all plugins of these kinds.
+fn classes_of(registry: &PluginRegistry, kinds: &[&str]) -> Vec<String> {
+    registry.list().into_iter().filter(|plugin| kinds.contains(&plugin.kind)).map(|plugin| plugin.class).collect()
+}
+
+/// What is to be validated.
+pub(crate) struct Subject<'a> {
+    /// As it was given; `None` stands for a JSON null.
+    pub given: &'a BTreeMap<String, Option<String>>,
+    /// Without the nulls.
+    pub raw: &'a ConfigMap,
+    pub resolved: &'a Resolved,
+}
+
 /// # Errors
 /// [`HerderError::BadRequest`] when there is no usable `connector.class`, [`HerderError::Plugin`] when the plugin fails.
 pub(crate) async fn validate(
     registry: &PluginRegistry,
-    config: &BTreeMap<String, Option<String>>,
+    worker: &WorkerDefaults,
+    subject: Subject<'_>,
     live: Live,
 ) -> Result<ConfigInfos, HerderError> {
-    let given: ConfigMap = config.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect();
-    let factory = find_connector(registry, &given)?;
-    let kind = factory.kind();
-    let aliases = alias_keys(registry, &given);
-    let mut infos = define(&*factory, kind, &aliases, &given);
-    for (key, message) in aliases.errors {
+    let config = &subject.resolved.config;
+    let factory = find_connector(registry, config)?;
+    let mut problems = Problems::default();
+    let mut infos = define(registry, worker, &*factory, config, &mut problems);
+    converters::add(registry, config, &mut infos, &mut problems);
+    add_overrides(worker, &*factory, config, &mut infos);
+    match factory.kind() {
+        ConnectorKind::Sink => {
+            sink::check_topics(config, &mut problems);
+            sink::check_group(config, worker.group_id.as_deref(), &mut problems);
+        }
+        ConnectorKind::Source => topic_creation::check(config, &mut problems),
+    }
+    check_masks(config, &mut problems);
+    for value in infos.configs.iter_mut().map(|config| &mut config.value) {
+        if let Some(shown) = problems.values.remove(&value.name) {
+            value.value = shown;
+        }
+    }
+    for (key, message) in problems.errors {
         infos.add_error(&key, message);
     }
-    for (key, _) in config.iter().filter(|(_, value)| value.is_none()) {
+    for (key, _) in subject.given.iter().filter(|(_, value)| value.is_none()) {
+        // That it is missing is no news then.
+        if let Some(info) = infos.configs.iter_mut().find(|info| info.value.name == *key) {
+            info.value.errors.clear();
+        }
         infos.add_error(key, "Null value can not be supplied as the configuration value.".to_owned());
     }
-    check_name(&given, &mut infos);
-    check_masks(&given, &mut infos);
-    check_converters(registry, &given, &mut infos);
-    if kind == ConnectorKind::Sink {
-        check_topics(&given, &mut infos);
-    }
-    ask_plugin(&*factory, &given, live, &mut infos).await?;
-    infos.ignored = ignored_keys(registry, &given, &infos);
+    ask::ask_plugin(&*factory, config, live, &mut infos).await?;
+    infos.ignored = ignored::ignored_keys(registry, config, &infos);
+    infos.hide(subject.raw, subject.resolved);
     Ok(infos)
 }
 
@@ -102,7 +247,7 @@ pub(crate) fn find_connector(
     registry: &PluginRegistry,
     config: &ConfigMap,
 ) -> Result<Arc<dyn PluginFactory>, HerderError> {
-    let Some(class) = config.get(CONNECTOR_CLASS).map(|class| class.trim()).filter(|class| !class.is_empty()) else {
+    let Some(class) = config.get(CONNECTOR_CLASS) else {
         let shown = masked(config, &secret_keys(registry, config));
         let pairs: Vec<String> = shown.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let message = format!("Connector config {{{}}} contains no connector type", pairs.join(", "));
@@ -117,220 +262,79 @@ fn no_such_connector(registry: &PluginRegistry, class: &str, error: &PluginError
     let PluginError::UnknownClass { nearest, .. } = error else {
         return format!("Failed to find any class that implements Connector and which name matches {class}: {error}");
     };
-    let connectors = registry.list().into_iter().filter(|row| row.kind == "sink" || row.kind == "source");
-    let available: Vec<String> = connectors.map(|row| row.class).collect();
+    let available = classes_of(registry, &["sink", "source"]).join(", ");
     let nearest = nearest.as_ref().map(|name| format!(" Did you mean {name}?")).unwrap_or_default();
     format!(
-        "Failed to find any class that implements Connector and which name matches {class}, available connectors are: {}.{nearest}",
-        available.join(", ")
+        "Failed to find any class that implements Connector and which name matches {class}, available connectors are: {available}.{nearest}"
     )
 }
 
 /// All definitions that apply, in Kafka's order, and what [`ConfigDef`] finds.
-fn define(factory: &dyn PluginFactory, kind: ConnectorKind, aliases: &AliasKeys, config: &ConfigMap) -> ConfigInfos {
-    let own = &factory.definition().config;
-    let mut def = common_keys::config_def(kind).and(aliases.def.clone());
+fn define(
+    registry: &PluginRegistry,
+    worker: &WorkerDefaults,
+    factory: &dyn PluginFactory,
+    config: &ConfigMap,
+    problems: &mut Problems,
+) -> ConfigInfos {
+    let (kind, plugin) = (factory.kind(), factory.definition());
+    let common = with_version(common_keys::config_def(kind), CONNECTOR_VERSION, Some(&plugin.version));
+    let info = PluginInfo { class: plugin.class.clone(), kind: "source", version: plugin.version.clone() };
+    problems.version(CONNECTOR_CLASS, CONNECTOR_VERSION, &info, config.get(CONNECTOR_VERSION));
+    let common = converters::with_defaults(registry, worker, config, common, problems);
+    let mut def = common.and(aliases::alias_keys(registry, config, problems));
+    let mut groups = common_keys::groups(kind);
+    groups.extend(def.groups().into_iter().filter(|group| !groups.contains(group)).collect::<Vec<_>>());
     // A connector may not redefine what the worker reads.
-    for key in own.keys().filter(|key| def.get(&key.name).is_none()).cloned().collect::<Vec<_>>() {
+    for key in plugin.config.keys().filter(|key| def.get(&key.name).is_none()).cloned().collect::<Vec<_>>() {
         def = def.define(key);
     }
     for key in common_keys::own_keys().keys().filter(|key| config.contains_key(&key.name)) {
         def = def.define(key.clone());
     }
-    let mut groups = common_keys::groups(kind);
-    groups.extend(aliases.groups.iter().cloned());
-    for group in own.keys().filter_map(|key| key.group.as_ref()) {
-        if !groups.contains(group) {
-            groups.push(group.clone());
-        }
-    }
+    groups.extend(plugin.config.groups().into_iter().filter(|group| !groups.contains(group)).collect::<Vec<_>>());
     let class = config.get(CONNECTOR_CLASS).cloned().unwrap_or_default();
-    ConfigInfos { class, kind, groups, configs: values(&def, config), ignored: Vec::new() }
+    let mut infos = ConfigInfos { class, kind, groups, configs: Vec::new(), ignored: Vec::new() };
+    infos.add(&def, def.validate(config));
+    infos
 }
 
-fn values(def: &ConfigDef, config: &ConfigMap) -> Vec<ConfigInfo> {
-    let definitions = def.keys().cloned().map(Some);
-    definitions.zip(def.validate(config)).map(|(definition, value)| ConfigInfo { definition, value }).collect()
-}
-
-/// Source: Kafka `ConfigDef.NonEmptyStringWithoutControlChars`.
-fn check_name(config: &ConfigMap, infos: &mut ConfigInfos) {
-    let Some(name) = config.get(NAME) else { return };
-    let control: Vec<String> = name
-        .chars()
-        .filter(|character| character.is_control())
-        .map(|character| (character as u32).to_string())
-        .collect();
-    if name.trim().is_empty() {
-        infos.add_error(NAME, format!("Invalid value {name} for configuration {NAME}: String may not be empty"));
-    } else if !control.is_empty() {
-        let reason = format!(
-            "String may not contain control sequences but had the following ASCII chars: {}",
-            control.join(", ")
-        );
-        infos.add_error(NAME, format!("Invalid value {} for configuration {NAME}: {reason}", name.escape_debug()));
+/// The key with this version as its default and only choice.
+pub(crate) fn with_version(mut def: ConfigDef, key: &str, version: Option<&String>) -> ConfigDef {
+    if let (Some(mut key), Some(version)) = (def.get(key).cloned(), version) {
+        key.default = Default::Value(version.clone());
+        let versions = vec![version.clone()];
+        def = def.define(key.recommender(Recommender::new(move |_, _| (versions.clone(), true))));
     }
+    def
 }
 
 /// A mask that stands for no stored value would silently become a password.
-fn check_masks(config: &ConfigMap, infos: &mut ConfigInfos) {
+fn check_masks(config: &ConfigMap, problems: &mut Problems) {
     for key in config.iter().filter(|(_, value)| value.contains(MASK)).map(|(key, _)| key) {
         let reason =
             "it is the mask of a secret, and there is no stored value that it stands for; give the value itself";
-        infos.add_error(key, format!("Invalid value {MASK} for configuration {key}: {reason}"));
+        problems.invalid(key, MASK, reason);
     }
 }
 
-fn check_converters(registry: &PluginRegistry, config: &ConfigMap, infos: &mut ConfigInfos) {
-    for (name, role) in [("key.converter", ConverterRole::Key), ("value.converter", ConverterRole::Value)] {
-        let Some(class) = config.get(name).map(|class| class.trim()) else { continue };
-        let prefix = format!("{name}.");
-        let own: ConfigMap = config
-            .iter()
-            .filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?.to_owned(), value.clone())))
-            .collect();
-        match registry.converter(class, role, &own) {
-            Ok(_) => {}
-            Err(PluginError::Config { reason, .. }) => {
-                infos.add_error(name, format!("Invalid value {class} for configuration {name}: {reason}"));
-            }
-            Err(error) => infos.add_error(name, unknown_class(name, class, &error)),
-        }
-    }
-    let name = "header.converter";
-    if let Some(class) = config.get(name).map(|class| class.trim())
-        && let Err(error) = registry.config_def(class)
-        && !class.ends_with("SimpleHeaderConverter")
-    {
-        infos.add_error(name, unknown_class(name, class, &error));
-    }
-}
-
-/// Source: Kafka `SinkConnectorConfig.validate`.
-fn check_topics(config: &ConfigMap, infos: &mut ConfigInfos) {
-    let given = |key: &str| config.get(key).map(|value| value.trim()).filter(|value| !value.is_empty());
-    let (topics, regex) = (given(TOPICS), given(TOPICS_REGEX));
-    let dlq = given(DLQ_TOPIC);
-    match (topics, regex) {
-        (Some(topics), Some(regex)) => {
-            for (key, value) in [(TOPICS, topics), (TOPICS_REGEX, regex)] {
-                let reason = format!("{TOPICS} and {TOPICS_REGEX} are mutually exclusive options, but both are set.");
-                infos.add_error(key, format!("Invalid value {value} for configuration {key}: {reason}"));
-            }
-        }
-        (None, None) => {
-            for key in [TOPICS, TOPICS_REGEX] {
-                let reason = format!("Must configure one of {TOPICS} or {TOPICS_REGEX}");
-                infos.add_error(key, format!("Invalid value  for configuration {key}: {reason}"));
-            }
-        }
-        (Some(topics), None) => {
-            if let Some(dlq) = dlq.filter(|dlq| parse_list(topics).contains(dlq)) {
-                let reason = format!(
-                    "The DLQ topic '{dlq}' may not be included in the list of topics ('{TOPICS}={topics}') consumed by the connector"
-                );
-                infos.add_error(DLQ_TOPIC, format!("Invalid value {dlq} for configuration {DLQ_TOPIC}: {reason}"));
-            }
-        }
-        (None, Some(pattern)) => match regex::Regex::new(&format!("^(?:{pattern})$")) {
-            Ok(regex) => {
-                if let Some(dlq) = dlq.filter(|dlq| regex.is_match(dlq)) {
-                    let reason = format!(
-                        "The DLQ topic '{dlq}' may not be matched by the regex ('{TOPICS_REGEX}={pattern}') consumed by the connector"
-                    );
-                    infos.add_error(DLQ_TOPIC, format!("Invalid value {dlq} for configuration {DLQ_TOPIC}: {reason}"));
-                }
-            }
-            Err(error) => {
-                let reason = format!("Syntax error in regular expression: {error}");
-                infos.add_error(
-                    TOPICS_REGEX,
-                    format!("Invalid value {pattern} for configuration {TOPICS_REGEX}: {reason}"),
-                );
-            }
-        },
-    }
-}
-
-/// The plugin's own `validate`, and `check` when everything else is right.
-async fn ask_plugin(
-    factory: &dyn PluginFactory,
-    config: &ConfigMap,
-    live: Live,
-    infos: &mut ConfigInfos,
-) -> Result<(), HerderError> {
-    let failed = |source| HerderError::Plugin { class: factory.definition().class.clone(), source };
-    let name = ConnectorName::new(config.get(NAME).cloned().unwrap_or_default());
-    let context = ConnectorContext { name, config: config.clone() };
-    let connector = match factory.connector(&context).await {
-        Ok(connector) => connector,
-        // It wants what this config does not grant, or cannot be made: that is something to say about the config.
-        Err(error) => {
-            infos.add_error(CONNECTOR_CLASS, error.to_string());
-            return Ok(());
-        }
+/// Settings of the clients that a connector of this kind has, and whether the worker's policy allows them.
+fn add_overrides(worker: &WorkerDefaults, factory: &dyn PluginFactory, config: &ConfigMap, infos: &mut ConfigInfos) {
+    let has_dlq = config.get(DLQ_TOPIC).is_some_and(|topic| !topic.trim().is_empty());
+    let creates_topics = config.keys().any(|key| key.starts_with("topic.creation."));
+    let clients: BTreeSet<&str> = match factory.kind() {
+        ConnectorKind::Source if creates_topics => [PREFIXES[0], PREFIXES[2]].into(),
+        ConnectorKind::Source => [PREFIXES[0]].into(),
+        ConnectorKind::Sink if has_dlq => PREFIXES.into(),
+        ConnectorKind::Sink => [PREFIXES[1]].into(),
     };
-    for (key, message) in connector.validate(config).await.map_err(failed)? {
-        infos.add_error(&key, message);
-    }
-    let Live::Check { timeout } = live else { return Ok(()) };
-    if infos.error_count() > 0 {
-        return Ok(());
-    }
-    match tokio::time::timeout(timeout, connector.check(config)).await {
-        Ok(problems) => {
-            for (key, message) in problems.map_err(failed)? {
-                infos.add_error(&key, message);
-            }
-        }
-        Err(_) => infos.add_error(
-            CONNECTOR_CLASS,
-            format!(
-                "the connector's live check did not end within {} ms; look at the servers it names",
-                timeout.as_millis()
-            ),
-        ),
-    }
-    Ok(())
-}
-
-/// Keys that change nothing here.
-fn ignored_keys(registry: &PluginRegistry, config: &ConfigMap, infos: &ConfigInfos) -> Vec<String> {
-    let is_defined = |key: &str| infos.configs.iter().any(|info| info.definition.is_some() && info.value.name == key);
-    let mut ignored = Vec::new();
+    let secrets = crate::secret_keys::named_like_secrets(config);
     for (key, value) in config {
-        if is_defined(key) {
-            if key == DLQ_REPLICATION && !matches!(value.trim(), "1" | "-1") {
-                ignored.push(format!("{key}: {COPIES}"));
-            }
-        } else if let Some(reason) = why_ignored(registry, config, key) {
-            ignored.push(format!("{key}: {reason}"));
-        }
-    }
-    ignored
-}
-
-/// Why a replication factor of a connector has no effect.
-const COPIES: &str =
-    "topics are created with the log's own number of copies: one embedded, a cluster's default.replication.factor";
-
-fn why_ignored(registry: &PluginRegistry, config: &ConfigMap, key: &str) -> Option<&'static str> {
-    for converter in common_keys::converter_key_names() {
-        let Some(own) = key.strip_prefix(converter).and_then(|rest| rest.strip_prefix('.')) else { continue };
-        let Some(class) = config.get(converter) else {
-            return Some("a converter's keys count only beside its class");
+        let Some((_, own)) = clients.iter().find_map(|prefix| Some((prefix, key.strip_prefix(prefix)?))) else {
+            continue;
         };
-        let known = registry.config_def(class.trim()).is_ok_and(|(_, def)| def.get(own).is_some());
-        return (!known).then_some("the converter has no such key");
+        let shown = if secrets.contains(key) { MASK.to_owned() } else { value.clone() };
+        let errors = worker.override_policy.refusal(own).into_iter().collect();
+        infos.configs.push(ConfigInfo { definition: None, value: ConfigValue::new(key, Some(shown), errors) });
     }
-    if ["producer.override.", "consumer.override.", "admin.override."].iter().any(|prefix| key.starts_with(prefix)) {
-        return Some("tasks use the hub's own clients; those of an Apache Kafka are set up in the worker config");
-    }
-    if key.starts_with("topic.creation.") {
-        return key.ends_with(".replication.factor").then_some(COPIES);
-    }
-    if key.starts_with("sluice.") {
-        return None;
-    }
-    Some("no part of this connector has such a key")
 }

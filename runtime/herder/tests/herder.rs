@@ -197,6 +197,77 @@ async fn secrets_reach_the_task_and_neither_the_log_nor_an_answer() {
 }
 
 #[tokio::test]
+async fn a_reference_is_resolved_for_the_task_alone_and_followed_when_it_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    let is = |value: &str| hub.behaviour.values.lock().unwrap().insert("DB".to_owned(), value.to_owned());
+    is("one-geheim");
+    let reference = ("connection.password", "${test:DB}");
+    let stays = ("connection.url", "${nowhere:x}");
+    let shown = hub.create("c", &[A_SOURCE.as_slice(), &[reference, stays]].concat()).await.config;
+    assert_eq!((shown[reference.0].as_str(), shown[stays.0].as_str()), (reference.1, stays.1));
+    hub.until_running("c", 1).await;
+    assert_eq!(hub.herder.tasks("c").await.unwrap()[0].config[reference.0], reference.1);
+    let seen = || hub.behaviour.secrets.lock().unwrap().clone();
+    assert_eq!(seen().into_iter().collect::<Vec<_>>(), ["one-geheim"]);
+
+    is("two-geheim");
+    hub.until("c", |_| seen().contains("two-geheim")).await;
+    let partition = sluice_client::TopicPartition::new(sluice_storage::CONFIG_TOPIC, 0);
+    let fetch = FetchPartition { partition, offset: 0, max_bytes: 1 << 24 };
+    let bytes = hub.broker.consumer().fetch(&[fetch], Duration::ZERO).await.remove(0).unwrap().records;
+    assert!(!bytes.windows(6).any(|window| window == b"geheim"), "the log holds what a reference stands for");
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_reference_stands_for_is_in_no_message_about_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    hub.behaviour.values.lock().unwrap().insert("N".to_owned(), "geheim".to_owned());
+    let given = config(&[A_SOURCE.as_slice(), &[("name", "c"), ("batch.size", "${test:N}")]].concat());
+    let infos = hub.herder.validate(given).await.unwrap();
+    assert_eq!(infos.errors(), ["Invalid value ${test:N} for configuration batch.size: Not a number of type INT"]);
+    assert!(!format!("{infos:?}").contains("geheim"));
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn client_overrides_are_held_against_the_workers_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut worker = HerderConfig::new("127.0.0.1:8083");
+    worker.defaults.override_policy = ClientConfigOverridePolicy::None;
+    worker.defaults.group_id = Some("connect-c".to_owned());
+    let hub = Hub::start_with(folder.path(), worker).await;
+    let given = [A_SOURCE.as_slice(), &[("name", "s"), ("producer.override.acks", "1")]].concat();
+    let errors = hub.herder.validate(config(&given)).await.unwrap().errors();
+    assert_eq!(errors, ["The 'None' policy does not allow 'acks' to be overridden in the connector configuration."]);
+    let sink = [("name", "c"), ("connector.class", SINK), ("topics", "a")];
+    let errors = hub.herder.validate(config(&sink)).await.unwrap().errors();
+    assert_eq!(errors, ["Consumer group for sink connector named c conflicts with Connect worker group connect-c"]);
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn two_patches_at_once_both_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    hub.create("c", &A_SOURCE).await;
+    let patches: Vec<String> = (0..16).map(|number| format!("k{number}")).collect();
+    let mut patching = tokio::task::JoinSet::new();
+    for key in patches.clone() {
+        let herder = hub.herder.clone();
+        patching.spawn(async move { herder.patch_config("c", config(&[(&key, "1")])).await.map(drop) });
+    }
+    while let Some(patched) = patching.join_next().await {
+        patched.unwrap().unwrap();
+    }
+    let stored = hub.herder.connector("c").await.unwrap().config;
+    assert!(patches.iter().all(|key| stored.contains_key(key)), "{stored:?}");
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn offsets_change_only_while_stopped_and_raise_the_generation() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;

@@ -23,8 +23,10 @@ pub async fn list(State(context): State<RestContext>, Query(query): Query) -> Js
 pub async fn config(
     State(context): State<RestContext>,
     Path(plugin): Path<String>,
+    Query(query): Query,
 ) -> Result<Json<Vec<ConfigKeyInfo>>, RestError> {
-    Ok(Json(context.herder.plugin_config(&plugin)?.keys().map(ConfigKeyInfo::from).collect()))
+    let version = query.iter().find(|(key, _)| key == "version").map(|(_, value)| value.as_str());
+    Ok(Json(context.herder.plugin_config(&plugin, version)?.keys().map(ConfigKeyInfo::from).collect()))
 }
 
 pub async fn validate(
@@ -43,14 +45,10 @@ pub async fn validate(
     Ok(response)
 }
 
-/// Source: Kafka `ConnectorPluginsResource.validateConfigs`: the shorter name must end the longer one.
+/// Source: Kafka `ConnectorPluginsResource.validateConfigs`: the class must end as the path does, `Connector` aside.
 fn check_class(class: &str, plugin: &str) -> Result<(), RestError> {
-    let normalized = |name: &str| {
-        let simple = name.trim();
-        simple.strip_suffix("Connector").unwrap_or(simple).to_owned()
-    };
-    let (class_name, plugin_name) = (normalized(class), normalized(plugin));
-    if class_name.ends_with(&plugin_name) || plugin_name.ends_with(&class_name) {
+    let normalized = |name: &str| name.strip_suffix("Connector").unwrap_or(name).to_owned();
+    if normalized(class).ends_with(&normalized(plugin)) {
         return Ok(());
     }
     let message = format!("Included connector type {class} does not match request type {plugin}");

@@ -3,7 +3,7 @@
 use crate::dto::{ConnectorInfo, ConnectorStateInfo, CreateConnectorRequest, Expanded};
 use crate::error::RestError;
 use crate::paths;
-use crate::request::{JsonBody, config_of, is_true};
+use crate::request::{BaseUri, JsonBody, NoBody, config_of, is_true};
 use crate::router::{Query, RestContext};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -36,13 +36,22 @@ pub async fn list(State(context): State<RestContext>, Query(query): Query) -> Re
 
 pub async fn create(
     State(context): State<RestContext>,
+    base: BaseUri,
     JsonBody(request): JsonBody<CreateConnectorRequest>,
 ) -> Result<Response, RestError> {
     let config = config_of(request.config)?;
-    let name = request.name.as_deref().unwrap_or_default().trim().to_owned();
+    let name = match request.name {
+        Value::Null => String::new(),
+        Value::String(name) => name.trim().to_owned(),
+        scalar @ (Value::Bool(_) | Value::Number(_)) => scalar.to_string(),
+        Value::Array(_) | Value::Object(_) => {
+            let message = "Cannot deserialize value: the name of a connector is text".to_owned();
+            return Err(RestError::BadRequest { message });
+        }
+    };
     let initial_state = request.initial_state.as_deref().map(target_state).transpose()?;
     let (info, ignored) = context.herder.create(Create { name, config, initial_state }).await?;
-    Ok(created(StatusCode::CREATED, ConnectorInfo::from(info), &ignored))
+    Ok(base.created(StatusCode::CREATED, ConnectorInfo::from(info), &ignored))
 }
 
 pub async fn get(
@@ -70,20 +79,22 @@ pub async fn config(
 pub async fn put_config(
     State(context): State<RestContext>,
     Path(connector): Path<String>,
+    base: BaseUri,
     JsonBody(body): JsonBody<Map<String, Value>>,
 ) -> Result<Response, RestError> {
     let (info, is_new, ignored) = context.herder.put_config(&connector, config_of(body)?).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(created(status, info.into(), &ignored))
+    Ok(base.created(status, info.into(), &ignored))
 }
 
 pub async fn patch_config(
     State(context): State<RestContext>,
     Path(connector): Path<String>,
+    base: BaseUri,
     JsonBody(body): JsonBody<Map<String, Value>>,
 ) -> Result<Response, RestError> {
     let (info, ignored) = context.herder.patch_config(&connector, config_of(body)?).await?;
-    Ok(created(StatusCode::OK, info.into(), &ignored))
+    Ok(base.created(StatusCode::OK, info.into(), &ignored))
 }
 
 pub async fn status(
@@ -97,6 +108,7 @@ pub async fn restart(
     State(context): State<RestContext>,
     Path(connector): Path<String>,
     Query(query): Query,
+    _: NoBody,
 ) -> Result<Response, RestError> {
     let request =
         RestartRequest { include_tasks: is_true(&query, "includeTasks"), only_failed: is_true(&query, "onlyFailed") };
@@ -138,14 +150,16 @@ fn target_state(text: &str) -> Result<TargetState, RestError> {
     }
 }
 
-fn created(status: StatusCode, info: ConnectorInfo, ignored: &[String]) -> Response {
-    let location = HeaderValue::from_str(&paths::of_connector(&info.name)).ok();
-    let mut response = (status, Json(info)).into_response();
-    if let Some(location) = location.filter(|_| status == StatusCode::CREATED) {
-        response.headers_mut().insert(header::LOCATION, location);
+impl BaseUri {
+    fn created(&self, status: StatusCode, info: ConnectorInfo, ignored: &[String]) -> Response {
+        let location = HeaderValue::from_str(&format!("{}{}", self.0, paths::of_connector(&info.name))).ok();
+        let mut response = (status, Json(info)).into_response();
+        if let Some(location) = location.filter(|_| status == StatusCode::CREATED) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        name_ignored(&mut response, ignored);
+        response
     }
-    name_ignored(&mut response, ignored);
-    response
 }
 
 /// Keys may hold anything; what is no header text is left to the log.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sluice_connect_api::config_def::{Default, Importance};
+use sluice_connect_api::config_def::{Default, HIDDEN};
 use sluice_connect_api::connector::ConnectorKind;
 use sluice_connect_api::plugins::PluginInfo as RegisteredPlugin;
 use sluice_connect_api::{ConfigKey, ConfigMap, ConfigType};
@@ -10,37 +10,43 @@ use sluice_data::TaskId;
 use sluice_herder as herder;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ErrorMessage {
     pub error_code: u16,
     pub message: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ServerInfo {
     pub version: &'static str,
     pub commit: String,
     pub kafka_cluster_id: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct WorkerStatus {
     pub status: &'static str,
+    #[schema(value_type = String)]
     pub message: Cow<'static, str>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateConnectorRequest {
+    /// Text; a number or a boolean is taken as text, as Jackson does.
     #[serde(default)]
-    pub name: Option<String>,
+    #[schema(value_type = String)]
+    pub name: Value,
+    /// Numbers and booleans are taken as text.
+    #[schema(value_type = BTreeMap<String, String>)]
     pub config: Map<String, Value>,
     #[serde(default)]
     pub initial_state: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ConnectorTaskId {
     pub connector: String,
     pub task: u32,
@@ -52,9 +58,10 @@ impl From<TaskId> for ConnectorTaskId {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ConnectorInfo {
     pub name: String,
+    #[schema(value_type = BTreeMap<String, String>)]
     pub config: ConfigMap,
     pub tasks: Vec<ConnectorTaskId>,
     #[serde(rename = "type")]
@@ -68,9 +75,10 @@ impl From<herder::ConnectorInfo> for ConnectorInfo {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct TaskInfo {
     pub id: ConnectorTaskId,
+    #[schema(value_type = BTreeMap<String, String>)]
     pub config: ConfigMap,
 }
 
@@ -80,7 +88,7 @@ impl From<herder::TaskInfo> for TaskInfo {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ConnectorState {
     pub state: &'static str,
     pub worker_id: String,
@@ -97,14 +105,14 @@ impl From<herder::StateInfo> for ConnectorState {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct TaskState {
     pub id: u32,
     #[serde(flatten)]
     pub state: ConnectorState,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ConnectorStateInfo {
     pub name: String,
     pub connector: ConnectorState,
@@ -121,7 +129,7 @@ impl From<herder::ConnectorStatus> for ConnectorStateInfo {
 }
 
 /// One entry of `GET /connectors?expand=…`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Expanded {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ConnectorStateInfo>,
@@ -129,33 +137,49 @@ pub struct Expanded {
     pub info: Option<ConnectorInfo>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ActiveTopics {
     pub topics: Vec<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectorOffsets {
     #[serde(default)]
-    pub offsets: Vec<ConnectorOffset>,
+    pub offsets: Option<Vec<ConnectorOffset>>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectorOffset {
     #[serde(default)]
+    #[schema(value_type = Object)]
     pub partition: Option<Map<String, Value>>,
+    /// Null forgets the partition.
     #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     pub offset: Option<Map<String, Value>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Message {
     pub message: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+pub struct LoggerLevel {
+    pub level: &'static str,
+    /// Milliseconds since 1970.
+    pub last_modified: Option<i64>,
+}
+
+impl From<sluice_telemetry::LoggerLevel> for LoggerLevel {
+    fn from(level: sluice_telemetry::LoggerLevel) -> Self {
+        Self { level: level.level.as_str(), last_modified: level.last_modified }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
 pub struct PluginInfo {
     pub class: String,
     #[serde(rename = "type")]
@@ -170,7 +194,7 @@ impl From<RegisteredPlugin> for PluginInfo {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ConfigKeyInfo {
     pub name: String,
     #[serde(rename = "type")]
@@ -183,7 +207,7 @@ pub struct ConfigKeyInfo {
     pub width: &'static str,
     pub display_name: String,
     pub dependents: Vec<String>,
-    pub order: i32,
+    pub order_in_group: i32,
 }
 
 impl From<&ConfigKey> for ConfigKeyInfo {
@@ -195,25 +219,21 @@ impl From<&ConfigKey> for ConfigKeyInfo {
         };
         Self {
             name: key.name.clone(),
-            kind: type_name(key.kind),
+            kind: key.kind.as_str(),
             required,
             default_value,
-            importance: match key.importance {
-                Importance::High => "HIGH",
-                Importance::Medium => "MEDIUM",
-                Importance::Low => "LOW",
-            },
+            importance: key.importance.as_str(),
             documentation: key.documentation.clone(),
             group: key.group.clone(),
             width: key.width,
             display_name: key.display_name.clone(),
             dependents: key.dependents.clone(),
-            order: key.order,
+            order_in_group: key.order,
         }
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ConfigValueInfo {
     pub name: String,
     pub value: Option<String>,
@@ -222,7 +242,7 @@ pub struct ConfigValueInfo {
     pub visible: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ConfigInfo {
     pub definition: Option<ConfigKeyInfo>,
     pub value: ConfigValueInfo,
@@ -233,22 +253,22 @@ impl From<herder::ConfigInfo> for ConfigInfo {
         let is_password = info.definition.as_ref().is_some_and(|key| key.kind == ConfigType::Password);
         let hide = |value: String| {
             if is_password && !value.is_empty() {
-                return "[hidden]".to_owned();
+                return HIDDEN.to_owned();
             }
             sluice_storage::mask_url_credentials(&value).unwrap_or(value)
         };
         let value = ConfigValueInfo {
             name: info.value.name,
             value: info.value.value.map(hide),
-            recommended_values: Vec::new(),
+            recommended_values: info.value.recommended_values,
             errors: info.value.errors,
-            visible: true,
+            visible: info.value.visible,
         };
         Self { definition: info.definition.as_ref().map(ConfigKeyInfo::from), value }
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ConfigInfos {
     pub name: String,
     pub error_count: usize,
@@ -265,7 +285,7 @@ impl From<herder::ConfigInfos> for ConfigInfos {
 }
 
 /// Ours: one topic of the log.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Topic {
     pub name: String,
     pub id: String,
@@ -276,14 +296,14 @@ pub struct Topic {
     pub offsets: Option<Vec<PartitionOffsets>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct PartitionOffsets {
     pub partition: i32,
     pub log_start_offset: i64,
     pub high_watermark: i64,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateTopicRequest {
     pub name: String,
@@ -298,7 +318,7 @@ fn one() -> i32 {
 }
 
 /// Ours: one record of a topic; bytes that are no UTF-8 are shown with U+FFFD.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Record {
     pub partition: i32,
     pub offset: i64,
@@ -308,7 +328,7 @@ pub struct Record {
     pub headers: Vec<RecordHeader>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct RecordHeader {
     pub key: String,
     pub value: Option<String>,
@@ -319,20 +339,6 @@ pub fn kind_name(kind: Option<ConnectorKind>) -> &'static str {
         Some(ConnectorKind::Source) => "source",
         Some(ConnectorKind::Sink) => "sink",
         None => "unknown",
-    }
-}
-
-fn type_name(kind: ConfigType) -> &'static str {
-    match kind {
-        ConfigType::Boolean => "BOOLEAN",
-        ConfigType::String => "STRING",
-        ConfigType::Int => "INT",
-        ConfigType::Short => "SHORT",
-        ConfigType::Long => "LONG",
-        ConfigType::Double => "DOUBLE",
-        ConfigType::List => "LIST",
-        ConfigType::Class => "CLASS",
-        ConfigType::Password => "PASSWORD",
     }
 }
 

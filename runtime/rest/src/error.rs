@@ -17,6 +17,12 @@ pub enum RestError {
     BadRequest { message: String },
     #[error("{message}")]
     Forbidden { message: &'static str },
+    #[error("{message}")]
+    NoSuchTask { message: String },
+    #[error("Logger {logger} not found.")]
+    UnknownLogger { logger: String },
+    #[error("invalid log level '{level}'.")]
+    InvalidLogLevel { level: String },
     #[error("HTTP 404 Not Found")]
     NotFound,
     #[error("HTTP 405 Method Not Allowed")]
@@ -38,7 +44,9 @@ impl RestError {
             Self::Topic(error) => topic_status(error),
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoSuchTask { .. } | Self::UnknownLogger { .. } | Self::InvalidLogLevel { .. } => {
+                StatusCode::NOT_FOUND
+            }
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -65,6 +73,7 @@ fn herder_status(error: &HerderError) -> StatusCode {
         HerderError::OffsetsRefused { .. }
         | HerderError::DeadLetters { .. }
         | HerderError::RedriveFailed { .. }
+        | HerderError::ConfigProvider { .. }
         | HerderError::Plugin { .. }
         | HerderError::ConfigStore(_)
         | HerderError::Log(_)

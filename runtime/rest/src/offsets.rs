@@ -14,7 +14,7 @@ pub async fn get(
 ) -> Result<Json<ConnectorOffsets>, RestError> {
     let offsets = context.herder.offsets(&connector).await?.into_iter();
     let shown = |one: herder::ConnectorOffset| ConnectorOffset { partition: Some(one.partition), offset: one.offset };
-    Ok(Json(ConnectorOffsets { offsets: offsets.map(shown).collect() }))
+    Ok(Json(ConnectorOffsets { offsets: Some(offsets.map(shown).collect()) }))
 }
 
 pub async fn alter(
@@ -23,11 +23,12 @@ pub async fn alter(
     JsonBody(body): JsonBody<ConnectorOffsets>,
 ) -> Result<Json<Message>, RestError> {
     let given = |one: ConnectorOffset| {
-        let missing =
-            || RestError::BadRequest { message: "The partition of an offset cannot be null or missing".to_owned() };
+        let missing = || RestError::BadRequest {
+            message: "The partition for a sink connector offset cannot be null or missing".to_owned(),
+        };
         Ok(herder::ConnectorOffset { partition: one.partition.ok_or_else(missing)?, offset: one.offset })
     };
-    let offsets = body.offsets.into_iter().map(given).collect::<Result<_, RestError>>()?;
+    let offsets = body.offsets.unwrap_or_default().into_iter().map(given).collect::<Result<_, RestError>>()?;
     let message = match context.herder.alter_offsets(&connector, offsets).await? {
         AlteredOffsets::WithConnector => "The offsets for this connector have been altered successfully",
         AlteredOffsets::HubOnly => {

@@ -2,6 +2,9 @@
 
 pub const ROOT: &str = "/";
 pub const HEALTH: &str = "/health";
+/// Ours: this API, described.
+pub const OPENAPI: &str = "/openapi.json";
+/// Ours.
 pub const METRICS: &str = "/metrics";
 pub const CONNECTORS: &str = "/connectors";
 pub const CONNECTOR: &str = "/connectors/{connector}";
@@ -23,16 +26,19 @@ pub const PLUGIN_VALIDATE: &str = "/connector-plugins/{plugin}/config/validate";
 /// Ours: a connector's dead letters.
 pub const ERRORS: &str = "/sluice/v1/connectors/{connector}/errors";
 pub const REDRIVE: &str = "/sluice/v1/connectors/{connector}/errors/redrive";
+pub const LOGGERS: &str = "/admin/loggers";
+pub const LOGGER: &str = "/admin/loggers/{logger}";
 /// Ours: the log's topics.
 pub const LOG_TOPICS: &str = "/sluice/v1/topics";
 pub const LOG_TOPIC: &str = "/sluice/v1/topics/{topic}";
 pub const LOG_RECORDS: &str = "/sluice/v1/topics/{topic}/records";
 
-/// Where a connector is found; its name may hold anything.
+/// Where a connector is found; its name may hold anything. Signs that a path segment may hold stay, as in Kafka's `Location`; a slash does
+/// not, since a name with one could not be found otherwise.
 pub fn of_connector(name: &str) -> String {
     let mut path = String::from("/connectors/");
     for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) {
             path.push(char::from(byte));
         } else {
             path.push_str(&format!("%{byte:02X}"));

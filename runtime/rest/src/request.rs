@@ -3,16 +3,18 @@
 use crate::dto;
 use crate::error::RestError;
 use axum::body::{Body, to_bytes};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sluice_herder::GivenConfig;
+use std::convert::Infallible;
 
 /// Configs are kilobytes; nothing larger is taken into memory.
 pub const BODY_BYTES_MAX: usize = 4 << 20;
 
-/// A JSON body. Kafka answers malformed JSON with 500; that is a client's fault, so here it is 400.
+/// A JSON body. Kafka answers malformed JSON and no body with 500; that is a client's fault, so here it is 400.
 pub struct JsonBody<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
@@ -23,8 +25,36 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         let bytes = to_bytes(Body::new(request.into_body()), BODY_BYTES_MAX)
             .await
             .map_err(|_| RestError::TooLarge { limit_bytes: BODY_BYTES_MAX })?;
+        if bytes.iter().all(u8::is_ascii_whitespace) || bytes.as_ref() == b"null" {
+            return Err(RestError::BadRequest {
+                message: "the request has no body; it must be a JSON object".to_owned(),
+            });
+        }
         let parsed = serde_json::from_slice(&bytes).map_err(|error| RestError::BadRequest { message: wrong(&error) });
         parsed.map(Self)
+    }
+}
+
+/// `http://host:port` as the client wrote it; nothing when it named no host.
+pub struct BaseUri(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for BaseUri {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        Ok(Self(host.map(|host| format!("http://{host}")).unwrap_or_default()))
+    }
+}
+
+/// A request whose body means nothing; Kafka looks only at its type.
+pub struct NoBody;
+
+impl<S: Send + Sync> FromRequest<S> for NoBody {
+    type Rejection = RestError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, RestError> {
+        check_content_type(request.headers()).map(|()| Self)
     }
 }
 
@@ -79,7 +109,7 @@ pub fn is_true(query: &[(String, String)], name: &str) -> bool {
 
 /// # Errors
 /// [`RestError::NotFound`], as for any path that does not exist.
-pub fn task_number(text: &str) -> Result<u32, RestError> {
+pub fn task_number(text: &str) -> Result<i32, RestError> {
     text.parse().map_err(|_| RestError::NotFound)
 }
 

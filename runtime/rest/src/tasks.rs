@@ -20,7 +20,11 @@ pub async fn status(
     State(context): State<RestContext>,
     Path((connector, task)): Path<(String, String)>,
 ) -> Result<Json<TaskState>, RestError> {
-    let id = TaskId::new(ConnectorName::new(connector), task_number(&task)?);
+    let number = task_number(&task)?;
+    let Ok(index) = u32::try_from(number) else {
+        return Err(RestError::NoSuchTask { message: format!("No status found for task {connector}-{number}") });
+    };
+    let id = TaskId::new(ConnectorName::new(connector), index);
     let state = context.herder.task_status(&id).await?;
     Ok(Json(TaskState { id: id.index, state: state.into() }))
 }
@@ -29,6 +33,10 @@ pub async fn restart(
     State(context): State<RestContext>,
     Path((connector, task)): Path<(String, String)>,
 ) -> Result<StatusCode, RestError> {
-    context.herder.restart_task(&TaskId::new(ConnectorName::new(connector), task_number(&task)?)).await?;
+    let number = task_number(&task)?;
+    let Ok(index) = u32::try_from(number) else {
+        return Err(RestError::NoSuchTask { message: format!("Unknown task: {connector}-{number}") });
+    };
+    context.herder.restart_task(&TaskId::new(ConnectorName::new(connector), index)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,6 +8,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use sluice_rest::{RestConfig, RestContext, router};
+use sluice_telemetry::Loggers;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use support::*;
@@ -38,6 +39,7 @@ impl Api {
         let context = RestContext {
             herder: hub.herder.clone(),
             config: Arc::new(RestConfig::default()),
+            loggers: Arc::new(Loggers::new("info", Box::new(|_| {}))),
             metrics: Arc::new(|| "sluice_up 1\n".to_owned()),
         };
         Self { hub, router: router(context), _folder: folder }
@@ -155,7 +157,7 @@ async fn unknown_names_get_connects_texts() {
         ("PUT /connectors/x/resume", "Unknown connector x"),
         ("PUT /connectors/x/stop", "Unknown connector x"),
         ("POST /connectors/x/restart", "Unknown connector: x"),
-        ("POST /connectors/x/tasks/0/restart", "Unknown task: x-0"),
+        ("POST /connectors/x/tasks/0/restart", "Unknown connector: x"),
         ("GET /connectors/x/status", "No status found for connector x"),
         ("GET /connectors/x/tasks/0/status", "No status found for task x-0"),
         ("GET /connectors/x/tasks/one/status", "HTTP 404 Not Found"),
@@ -189,9 +191,7 @@ async fn bad_requests_name_what_is_wrong() {
     assert_eq!(answer.status.as_u16(), 400, "{message}");
     let lines: Vec<&str> = message.lines().collect();
     assert_eq!(lines[0], "Connector configuration is invalid and contains the following 5 error(s):");
-    let endpoint = format!(
-        "You can also find the above list of errors at the endpoint `/connector-plugins/{SOURCE}/config/validate`"
-    );
+    let endpoint = "You can also find the above list of errors at the endpoint `/connector-plugins/{connectorType}/config/validate`";
     assert_eq!(lines[6], endpoint);
     for expected in [
         "Invalid value 0 for configuration tasks.max: Value must be at least 1",
@@ -255,16 +255,13 @@ async fn validate_answers_200_with_every_error_inside() {
     let of = |name: &str| infos["configs"].as_array().unwrap().iter().find(|one| one["value"]["name"] == name).unwrap();
     let definition = json!({
         "name": "tasks.max", "type": "INT", "required": false, "default_value": "1", "importance": "HIGH",
-        "documentation": "Maximum number of tasks to use for this connector.", "group": "Common", "width": "SHORT",
-        "display_name": "Tasks max", "dependents": [], "order": 4
+        "documentation": "How many tasks the connector may have at most.", "group": "Common", "width": "SHORT",
+        "display_name": "Tasks max", "dependents": [], "order_in_group": 4
     });
     let value = json!({ "name": "tasks.max", "value": "1", "recommended_values": [], "errors": [], "visible": true });
     assert_eq!(of("tasks.max"), &json!({ "definition": definition, "value": value }));
     assert_eq!(of("connection.password")["value"]["value"], "[hidden]");
-    assert_eq!(
-        of("topics")["value"]["errors"],
-        json!(["Invalid value  for configuration topics: Must configure one of topics or topics.regex"])
-    );
+    assert_eq!(of("topics")["value"]["errors"], json!(["Must configure one of topics or topics.regex"]));
     let both = json!({ "connector.class": SINK, "name": "s", "topics": "a", "topics.regex": "b", "transforms": "t" });
     let infos = api.call(request, both).await.json();
     assert_eq!(infos["error_count"], 3, "{infos:#}");
@@ -338,7 +335,8 @@ async fn initial_states_patches_and_secrets() {
         (&json!("********"), &json!("7"))
     );
     let status = api.hub.until("p", |status| status.connector.state == sluice_herder::State::Paused).await;
-    assert_eq!(status.tasks.len(), 1);
+    // As in Kafka: nobody has asked it for tasks yet.
+    assert_eq!(status.tasks.len(), 0);
     assert_eq!(api.hub.behaviour.starts.load(Ordering::SeqCst), 0);
     let patched = api.call("PATCH /connectors/p/config", json!({ "batch.size": null, "topic": "other" })).await;
     assert_eq!(patched.status.as_u16(), 200, "{}", patched.body);
@@ -380,4 +378,140 @@ async fn topics_of_the_log_can_be_made_seen_and_deleted() {
     let metrics = api.send("GET /metrics", "", &[]).await;
     assert_eq!((metrics.status.as_u16(), metrics.body.as_str()), (200, "sluice_up 1\n"));
     api.hub.stop().await;
+}
+
+#[tokio::test]
+async fn log_levels_change_under_kafkas_names() {
+    let api = Api::start().await;
+    api.check("GET /admin/loggers/root", Value::Null, 200, json!({ "level": "INFO", "last_modified": null })).await;
+    let changed = api.call("PUT /admin/loggers/org.apache.kafka.connect.runtime", json!({ "level": "debug" })).await;
+    assert_eq!(changed.json(), json!(["org.apache.kafka.connect.runtime"]));
+    let below = "GET /admin/loggers/org.apache.kafka.connect.runtime.rest";
+    api.check(below, Value::Null, 200, json!({ "level": "DEBUG", "last_modified": null })).await;
+    let all = api.call("GET /admin/loggers", Value::Null).await.json();
+    assert!(all["org.apache.kafka.connect.runtime"]["last_modified"].is_i64(), "{all}");
+    let cluster = api.call("PUT /admin/loggers/root?scope=cluster", json!({ "level": "WARN" })).await;
+    assert_eq!(cluster.status.as_u16(), 204);
+    api.refused("GET /admin/loggers/org.example.X", Value::Null, 404, "Logger org.example.X not found.").await;
+    api.refused("PUT /admin/loggers/root", json!({ "level": "LOUD" }), 404, "invalid log level 'LOUD'.").await;
+    let message = "Desired 'level' parameter was not specified in request.";
+    api.refused("PUT /admin/loggers/root", json!({}), 400, message).await;
+    api.hub.stop().await;
+}
+
+#[tokio::test]
+async fn the_document_says_what_the_server_does() {
+    let api = Api::start().await;
+    api.call("POST /connectors", json!({ "name": "c", "config": a_source() })).await;
+    api.hub.until_running("c", 1).await;
+    api.call("POST /sluice/v1/topics", json!({ "name": "lines" })).await;
+    let document = api.call("GET /openapi.json", Value::Null).await.json();
+    let mut operations = 0;
+    for (path, described) in document["paths"].as_object().unwrap() {
+        // Once with what there is, once with what there is not.
+        for [connector, task, plugin, logger, topic] in
+            [["c", "0", "TestSource", "root", "lines"], ["none", "7", "Nope", "none", "none"]]
+        {
+            let concrete = path
+                .replace("{connector}", connector)
+                .replace("{task}", task)
+                .replace("{plugin}", plugin)
+                .replace("{logger}", logger)
+                .replace("{topic}", topic);
+            let methods: Vec<String> = described.as_object().unwrap().keys().map(|it| it.to_uppercase()).collect();
+            assert_eq!(allowed(&api, &concrete).await, methods, "{path}");
+            for method in &methods {
+                // What would end the connector or the topic that the others look at is asked for only where there is none.
+                if method == "DELETE" && topic == "lines" {
+                    continue;
+                }
+                operations += 1;
+                answers_as_documented(&api, &document, method, path, &concrete).await;
+            }
+        }
+    }
+    assert!(operations > 50, "{operations}");
+    api.hub.stop().await;
+}
+
+/// What OPTIONS says beyond what every path has.
+async fn allowed(api: &Api, path: &str) -> Vec<String> {
+    let answer = api.send(&format!("OPTIONS {path}"), "", &[]).await;
+    assert_eq!(answer.status.as_u16(), 200, "{path}");
+    let allowed = answer.headers["allow"].to_str().unwrap();
+    let mut methods: Vec<String> = allowed.split(',').map(str::to_owned).collect();
+    methods.retain(|method| method != "HEAD" && method != "OPTIONS");
+    methods.sort();
+    methods
+}
+
+async fn answers_as_documented(api: &Api, document: &Value, method: &str, path: &str, concrete: &str) {
+    let operation = &document["paths"][path][method.to_lowercase()];
+    let body = if operation["requestBody"].is_object() {
+        json!({ "connector.class": SOURCE, "name": "c" })
+    } else {
+        Value::Null
+    };
+    let answer = api.call(&format!("{method} {concrete}"), body).await;
+    let response = &operation["responses"][answer.status.as_str()];
+    assert!(response.is_object(), "{method} {concrete}: {} is not documented: {}", answer.status, answer.body);
+    let schema = &response["content"]["application/json"]["schema"];
+    if schema.is_object() {
+        let problem = mismatch(document, schema, &answer.json());
+        assert!(problem.is_none(), "{method} {concrete}: {} in {}", problem.unwrap(), answer.body);
+    } else if !response["content"].is_object() {
+        assert_eq!(answer.body, "", "{method} {concrete}");
+    }
+}
+
+/// Where a value is not as its schema says: types, required members, members that nobody described.
+fn mismatch(document: &Value, schema: &Value, value: &Value) -> Option<String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return mismatch(document, document.pointer(reference.trim_start_matches('#')).unwrap(), value);
+    }
+    if let Some(choices) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
+        let fits = choices.iter().any(|choice| mismatch(document, choice, value).is_none());
+        return (!fits).then(|| format!("{value} is none of {choices:?}"));
+    }
+    if let Some(parts) = schema["allOf"].as_array() {
+        // What one part says nothing about, another describes.
+        let of = |part: &Value| {
+            part["$ref"]
+                .as_str()
+                .map_or(part.clone(), |it| document.pointer(it.trim_start_matches('#')).unwrap().clone())
+        };
+        return parts.iter().map(of).find_map(|part| missing(&part, value));
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let is_kind = |wanted: &Value| wanted == kind || (wanted == "number" && kind == "integer");
+    let types = schema["type"].as_array().cloned().unwrap_or_else(|| vec![schema["type"].clone()]);
+    if schema["type"] != Value::Null && !types.iter().any(is_kind) {
+        return Some(format!("{value} is no {}", schema["type"]));
+    }
+    if let Some(items) = value.as_array() {
+        return items.iter().find_map(|item| mismatch(document, &schema["items"], item));
+    }
+    let members = value.as_object()?;
+    missing(schema, value).or_else(|| {
+        members.iter().find_map(|(name, member)| {
+            let described = schema["properties"].get(name).or(schema.get("additionalProperties"));
+            match described {
+                Some(described) => mismatch(document, described, member),
+                None if schema["properties"].is_object() => Some(format!("{name} is not described")),
+                None => None,
+            }
+        })
+    })
+}
+
+fn missing(schema: &Value, value: &Value) -> Option<String> {
+    let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    required.into_iter().find(|name| value.get(name).is_none()).map(|name| format!("{name} is missing"))
 }

@@ -1,5 +1,6 @@
 //! Turning logs and metrics on, once per process.
 
+use crate::loggers::{Apply, Loggers};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
@@ -36,20 +37,36 @@ impl std::fmt::Display for SetupError {
 
 impl std::error::Error for SetupError {}
 
-/// Logs to standard error. `directives` as in `RUST_LOG`: `info,sluice_worker=debug`.
+/// Logs to standard error. `directives` as in `RUST_LOG`: `info,sluice_worker=debug`. The answer changes levels from then on.
 ///
 /// # Errors
 /// [`SetupError`].
-pub fn init_tracing(directives: &str, format: LogFormat) -> Result<(), SetupError> {
+pub fn init_tracing(directives: &str, format: LogFormat) -> Result<Loggers, SetupError> {
     let filter = EnvFilter::try_new(directives)
         .map_err(|error| SetupError::Filter { directives: directives.to_owned(), reason: error.to_string() })?;
     let is_terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(std::io::stderr);
-    let result = match format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
+    let (result, apply): (_, Apply) = match format {
+        LogFormat::Text => {
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            (builder.try_init(), Box::new(move |directives| reload(directives, |filter| handle.reload(filter))))
+        }
+        LogFormat::Json => {
+            let builder = builder.json().with_filter_reloading();
+            let handle = builder.reload_handle();
+            (builder.try_init(), Box::new(move |directives| reload(directives, |filter| handle.reload(filter))))
+        }
     };
-    result.map_err(|error| SetupError::AlreadyInitialised { reason: error.to_string() })
+    result.map_err(|error| SetupError::AlreadyInitialised { reason: error.to_string() })?;
+    Ok(Loggers::new(directives, apply))
+}
+
+fn reload<E: std::fmt::Display>(directives: &str, put: impl FnOnce(EnvFilter) -> Result<(), E>) {
+    let changed = EnvFilter::try_new(directives).map_err(|error| error.to_string());
+    if let Err(error) = changed.and_then(|filter| put(filter).map_err(|error| error.to_string())) {
+        tracing::error!(directives, error, "log levels could not be changed");
+    }
 }
 
 /// Renders `/metrics`.

@@ -1,8 +1,8 @@
-//! Differential tests: the same generated cases to Kafka's own classes and to ours, and what comes out compared.
+//! Sluice beside the real Apache Kafka Connect: the same input to both, and what is allowed to differ, with the reason.
 //!
-//! [`Peer`] is a JVM with Kafka's jars that answers JSON lines ([`peer`]); [`generate`] makes schemas, values and texts from a
-//! seed; [`datum`] is the form in which both sides' values are compared; [`allowed`] holds every difference that is meant.
-//! `README.md` has the same list with its reasons.
+//! [`rest`] compares the REST API with a worker's. The rest is about records and values: [`Peer`] is a JVM with Kafka's jars that
+//! answers JSON lines ([`peer`]); [`generate`] makes schemas, values and texts from a seed; [`datum`] is the form in which both
+//! sides' values are compared; [`allowed`] holds every difference that is meant. `README.md` has the same list with its reasons.
 //!
 //! What it is not: a second implementation of anything. A case says what goes in, never what should come out.
 
@@ -14,6 +14,7 @@ pub mod generate;
 pub mod outcome;
 pub mod peer;
 pub mod report;
+pub mod rest;
 pub mod rows;
 
 pub use choices::Choices;

@@ -11,8 +11,8 @@ pub use format::to_json;
 
 use crate::args::Bootstrap;
 use crate::exit::Exit;
-use crate::properties;
 use sluice_client_kafka::tools::{Cluster, ClusterConfig, ToolError};
+use sluice_connect_api::properties;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -33,6 +33,18 @@ pub struct Behaviour {
     /// Values of the password key that tasks were given.
     pub secrets: Mutex<BTreeSet<String>>,
     pub generations: Mutex<Vec<u64>>,
+    /// What references in configs stand for.
+    pub values: Mutex<BTreeMap<String, String>>,
+}
+
+/// `${test:KEY}` is what [`Behaviour::values`] says.
+struct TestProvider(Arc<Behaviour>);
+
+impl ConfigProvider for TestProvider {
+    fn get(&self, _: &str, keys: &BTreeSet<String>) -> Result<BTreeMap<String, String>, ConfigProviderError> {
+        let values = self.0.values.lock().unwrap();
+        Ok(keys.iter().filter_map(|key| Some((key.clone(), values.get(key)?.clone()))).collect())
+    }
 }
 
 struct TestFactory {
@@ -188,6 +200,7 @@ impl Hub {
         config.restart.backoff = Duration::from_millis(1);
         config.restart.attempts_max = 3;
         config.check_timeout = Duration::from_millis(200);
+        config.reload_interval = Duration::from_millis(5);
         Self::start_with(folder, config).await
     }
 
@@ -202,12 +215,15 @@ impl Hub {
         let offsets = OffsetBackingStore::open(&*broker, TopicLogConfig::new(OFFSET_TOPIC, 1)).await.unwrap();
         let offsets = Arc::new(offsets);
         let plans = Arc::new(TopicLog::open(&*broker, TopicLogConfig::new(PLAN_TOPIC, 1)).await.unwrap());
+        let provider: Box<dyn ConfigProvider> = Box::new(TestProvider(Arc::clone(&behaviour)));
+        let providers = BTreeMap::from([("test".to_owned(), provider)]);
         let context = HerderContext {
             broker: Arc::clone(&broker),
             plugins: Arc::clone(&plugins),
             configs: ConfigBackingStore::open(&*broker, secrets).await.unwrap(),
             statuses: StatusBackingStore::open(&*broker).await.unwrap(),
             offsets: Arc::clone(&offsets),
+            transformer: ConfigTransformer::new(providers),
             config,
         };
         let worker_broker = Arc::clone(&broker);
