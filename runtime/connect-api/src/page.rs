@@ -31,7 +31,9 @@ impl Page<'_> {
         for example in self.examples {
             self.write_example(example, &mut out);
         }
-        out.push_str("<!-- Made from the definition and the examples in the code; SLUICE_BLESS=1 writes it anew. -->\n");
+        out.push_str(
+            "<!-- Made from the definition and the examples in the code; SLUICE_BLESS=1 writes it anew. -->\n",
+        );
         out
     }
 
@@ -84,7 +86,8 @@ impl Page<'_> {
         for (key, value) in example.config {
             let _ = writeln!(out, "{prefix}{key}={value}");
         }
-        let _ = writeln!(out, "```\n\n```json\n{}\n```\n\nbecomes\n\n```json\n{}\n```\n", example.input, example.output);
+        let _ =
+            writeln!(out, "```\n\n```json\n{}\n```\n\nbecomes\n\n```json\n{}\n```\n", example.input, example.output);
     }
 }
 
@@ -111,7 +114,8 @@ mod tests {
     fn a_page_has_every_key_and_every_example() {
         let key = ConfigKey::new("size", ConfigType::Int, Default::Value("3".into()), Importance::High, "How | many.");
         let def = ConfigDef::default().define(key);
-        let examples = [Example { class: "a.B$Value", about: "It grows.", config: &[("size", "4")], input: "1", output: "2" }];
+        let examples =
+            [Example { class: "a.B$Value", about: "It grows.", config: &[("size", "4")], input: "1", output: "2" }];
         let page = Page { class: "a.B$Value", kind: "transformation", about: "Grows.", def: &def, examples: &examples };
         let text = page.markdown();
         for part in [

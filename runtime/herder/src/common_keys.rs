@@ -230,16 +230,18 @@ fn error_keys(def: ConfigDef) -> ConfigDef {
 fn sink_keys(def: ConfigDef) -> ConfigDef {
     use ConfigType::{List, String};
     use Importance::High;
-    dead_letter_keys(def.define(
-        ConfigKey::new(TOPICS, List, value(""), High, "Topics to consume, separated by commas.")
-            .validator(Validator::UniqueList { is_empty_allowed: true })
-            .shown(COMMON_GROUP, 4, "LONG", "Topics"),
+    dead_letter_keys(
+        def.define(
+            ConfigKey::new(TOPICS, List, value(""), High, "Topics to consume, separated by commas.")
+                .validator(Validator::UniqueList { is_empty_allowed: true })
+                .shown(COMMON_GROUP, 4, "LONG", "Topics"),
+        )
+        .define(
+            ConfigKey::new(TOPICS_REGEX, String, value(""), High, "Regular expression of the topics to consume.")
+                .validator(Validator::custom("valid regex", valid_regex))
+                .shown(COMMON_GROUP, 4, "LONG", "Topics regex"),
+        ),
     )
-    .define(
-        ConfigKey::new(TOPICS_REGEX, String, value(""), High, "Regular expression of the topics to consume.")
-            .validator(Validator::custom("valid regex", valid_regex))
-            .shown(COMMON_GROUP, 4, "LONG", "Topics regex"),
-    ))
 }
 
 /// Kafka Connect has them for sinks only.
@@ -269,43 +271,44 @@ fn dead_letter_keys(def: ConfigDef) -> ConfigDef {
 fn source_keys(def: ConfigDef) -> ConfigDef {
     use ConfigType::{List, Long, String};
     use Importance::{Low, Medium};
-    let def = def.define(
-        ConfigKey::new(TOPIC_CREATION_GROUPS, List, value(""), Low, "Groups of topics that are created alike.")
-            .validator(Validator::custom("unique topic creation groups", unique_aliases))
-            .shown(TOPIC_CREATION_GROUP, 1, "LONG", "Topic Creation Groups"),
-    )
-    .define(
-        ConfigKey::new(
-            EXACTLY_ONCE_SUPPORT,
-            String,
-            value("requested"),
-            Medium,
-            "required: fail when the connector cannot deliver exactly once.",
+    let def = def
+        .define(
+            ConfigKey::new(TOPIC_CREATION_GROUPS, List, value(""), Low, "Groups of topics that are created alike.")
+                .validator(Validator::custom("unique topic creation groups", unique_aliases))
+                .shown(TOPIC_CREATION_GROUP, 1, "LONG", "Topic Creation Groups"),
         )
-        .validator(Validator::any_case(&["REQUIRED", "REQUESTED"]))
-        .shown(EXACTLY_ONCE_GROUP, 2, "SHORT", "Exactly once support"),
-    )
-    .define(
-        ConfigKey::new(TRANSACTION_BOUNDARY, String, value("poll"), Medium, "Where transactions end.")
-            .validator(Validator::any_case(&["INTERVAL", "POLL", "CONNECTOR"]))
-            .shown(EXACTLY_ONCE_GROUP, 3, "SHORT", "Transaction Boundary"),
-    )
-    .define(
-        ConfigKey::new(
-            "transaction.boundary.interval.ms",
-            Long,
-            Default::Unset,
-            Low,
-            "With interval: how long one is.",
+        .define(
+            ConfigKey::new(
+                EXACTLY_ONCE_SUPPORT,
+                String,
+                value("requested"),
+                Medium,
+                "required: fail when the connector cannot deliver exactly once.",
+            )
+            .validator(Validator::any_case(&["REQUIRED", "REQUESTED"]))
+            .shown(EXACTLY_ONCE_GROUP, 2, "SHORT", "Exactly once support"),
         )
-        .validator(Validator::custom("[0,...]", not_below_zero))
-        .shown(EXACTLY_ONCE_GROUP, 4, "SHORT", "Transaction boundary interval"),
-    )
-    .define(
-        ConfigKey::new("offsets.storage.topic", String, Default::Unset, Low, "The connector's own offsets topic.")
-            .validator(Validator::NonEmpty)
-            .shown(OFFSETS_TOPIC_GROUP, 1, "LONG", "Offsets topic"),
-    );
+        .define(
+            ConfigKey::new(TRANSACTION_BOUNDARY, String, value("poll"), Medium, "Where transactions end.")
+                .validator(Validator::any_case(&["INTERVAL", "POLL", "CONNECTOR"]))
+                .shown(EXACTLY_ONCE_GROUP, 3, "SHORT", "Transaction Boundary"),
+        )
+        .define(
+            ConfigKey::new(
+                "transaction.boundary.interval.ms",
+                Long,
+                Default::Unset,
+                Low,
+                "With interval: how long one is.",
+            )
+            .validator(Validator::custom("[0,...]", not_below_zero))
+            .shown(EXACTLY_ONCE_GROUP, 4, "SHORT", "Transaction boundary interval"),
+        )
+        .define(
+            ConfigKey::new("offsets.storage.topic", String, Default::Unset, Low, "The connector's own offsets topic.")
+                .validator(Validator::NonEmpty)
+                .shown(OFFSETS_TOPIC_GROUP, 1, "LONG", "Offsets topic"),
+        );
     dead_letter_keys(def)
 }
 

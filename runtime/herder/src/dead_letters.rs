@@ -12,7 +12,7 @@ use sluice_worker::{
     DeadLetterPage, Edit, Letter, LetterId, LetterOutcome, RedriveEntry, RedriveMode, RedriveState, StoredLetter,
     TaskSpec, dead_letters,
 };
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -87,8 +87,11 @@ impl Herder {
         uncancelled(async move {
             let config = shared.of_connector(name.as_str(), |_, state| state.config.clone()).await?;
             let _one_at_a_time = shared.redrives.lock().await;
-            let chosen = shared.choose(&name, &config, request.letters).await?;
             let mode = if request.dry_run { RedriveMode::DryRun } else { RedriveMode::Deliver };
+            if mode == RedriveMode::Deliver {
+                shared.finish_pending(&name, &config).await?;
+            }
+            let chosen = shared.choose(&name, &config, request.letters).await?;
             shared.redrive(&name, &config, chosen, mode).await
         })
         .await
@@ -139,9 +142,7 @@ impl Shared {
         wanted.sort_by_key(|letter| (letter.partition, letter.offset));
         let mut chosen = Vec::with_capacity(wanted.len());
         for RedriveLetter { partition, offset, edit } in wanted {
-            let found = self.read_letters(name, config, (partition, offset), 1).await?.letters.pop();
-            let is_it = |letter: &StoredLetter| (letter.id.partition, letter.id.offset) == (partition, offset);
-            let Some(letter) = found.filter(is_it) else {
+            let Some(letter) = self.find_letter(name, config, partition, offset).await? else {
                 let queue = queue(name, config)?;
                 let message = format!("{queue}-{partition} has no dead letter of connector {name} at offset {offset}");
                 return Err(HerderError::BadRequest { message });
@@ -183,7 +184,7 @@ impl Shared {
             Err(failure) => {
                 let letters = entries.into_iter().map(|(letter, _)| letter).collect();
                 if mode == RedriveMode::Deliver {
-                    self.give_up(name, letters, &failure.message).await?;
+                    self.hold(name, letters, &failure.message).await?;
                 }
                 return Err(HerderError::RedriveFailed { message: failure.message });
             }
@@ -228,45 +229,63 @@ impl Shared {
         })
     }
 
-    /// Letters whose redrive ended without an outcome: they may have arrived, and the next attempt says so to the connector.
-    async fn give_up(&self, name: &ConnectorName, letters: Vec<LetterId>, reason: &str) -> Result<(), HerderError> {
+    /// Why letters have no end yet. They may have arrived: they are tried again, before any other of their connector.
+    async fn hold(&self, name: &ConnectorName, letters: Vec<LetterId>, reason: &str) -> Result<(), HerderError> {
         let redrives = self.worker.redrives();
-        let undecided = letters.into_iter().filter_map(|letter| {
+        let held = letters.into_iter().filter_map(|letter| {
             let entry = redrives.get(name, &letter).filter(|entry| entry.state == RedriveState::Requested)?;
-            let (state, reason, at_ms) = (RedriveState::Failed, Some(reason.to_owned()), now_ms());
-            Some((letter, RedriveEntry { state, reason, at_ms, ..entry }))
+            Some((letter, RedriveEntry { reason: Some(reason.to_owned()), at_ms: now_ms(), ..entry }))
         });
-        Ok(redrives.put_all(name, &undecided.collect::<Vec<_>>()).await?)
+        Ok(redrives.put_all(name, &held.collect::<Vec<_>>()).await?)
     }
 
-    /// Tries again what was asked for and has no end: the process died in between.
-    pub(crate) async fn resume_redrives(self: Arc<Self>) {
-        let mut by_connector = BTreeMap::<ConnectorName, Vec<LetterId>>::new();
-        for (name, letter) in self.worker.redrives().unfinished() {
-            by_connector.entry(name).or_default().push(letter);
-        }
-        for (name, letters) in by_connector {
-            if let Err(error) = self.resume(&name, letters.clone()).await {
-                tracing::warn!(connector = %name, "dead letters that were being sent again were not: {error}");
-                if let Err(error) = self.give_up(&name, letters, &error.to_string()).await {
-                    tracing::warn!(connector = %name, "nor could that be noted: {error}");
+    /// Letters that were asked for and have no end: a sink remembers only the last one it was given, so these come first.
+    async fn finish_pending(&self, name: &ConnectorName, config: &ConfigMap) -> Result<(), HerderError> {
+        let redrives = self.worker.redrives();
+        let pending = redrives.unfinished().into_iter().filter(|(of, _)| of == name);
+        let (mut chosen, mut gone) = (Vec::new(), Vec::new());
+        for (_, letter) in pending {
+            let Some(entry) = redrives.get(name, &letter) else { continue };
+            match self.find_letter(name, config, letter.partition, letter.offset).await? {
+                Some(stored) if stored.id == letter && entry.is_of(stored.topic_id) => {
+                    chosen.push((stored, entry.edited))
                 }
+                _ => {
+                    let reason = Some("the dead letter is gone from its queue".to_owned());
+                    gone.push((letter, RedriveEntry { state: RedriveState::Failed, reason, at_ms: now_ms(), ..entry }));
+                }
+            }
+        }
+        redrives.put_all(name, &gone).await?;
+        self.redrive(name, config, chosen, RedriveMode::Deliver).await?;
+        Ok(())
+    }
+
+    /// After a start: what the process before this one did not end.
+    pub(crate) async fn resume_redrives(self: Arc<Self>) {
+        let names: BTreeSet<ConnectorName> =
+            self.worker.redrives().unfinished().into_iter().map(|(name, _)| name).collect();
+        for name in names {
+            let finished = async {
+                let config = self.of_connector(name.as_str(), |_, state| state.config.clone()).await?;
+                let _one_at_a_time = self.redrives.lock().await;
+                self.finish_pending(&name, &config).await
+            };
+            if let Err(error) = finished.await {
+                tracing::warn!(connector = %name, "dead letters that were being sent again wait for the next attempt: {error}");
             }
         }
     }
 
-    async fn resume(&self, name: &ConnectorName, letters: Vec<LetterId>) -> Result<(), HerderError> {
-        let config = self.of_connector(name.as_str(), |_, state| state.config.clone()).await?;
-        let _one_at_a_time = self.redrives.lock().await;
-        let edit_of = |letter: &LetterId| self.worker.redrives().get(name, letter).and_then(|entry| entry.edited);
-        let wanted = letters.iter().map(|letter| RedriveLetter {
-            partition: letter.partition,
-            offset: letter.offset,
-            edit: edit_of(letter),
-        });
-        let chosen = self.choose(name, &config, Some(wanted.collect())).await?;
-        self.redrive(name, &config, chosen, RedriveMode::Deliver).await?;
-        Ok(())
+    async fn find_letter(
+        &self,
+        name: &ConnectorName,
+        config: &ConfigMap,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<StoredLetter>, HerderError> {
+        let found = self.read_letters(name, config, (partition, offset), 1).await?.letters.pop();
+        Ok(found.filter(|letter| (letter.id.partition, letter.id.offset) == (partition, offset)))
     }
 }
 

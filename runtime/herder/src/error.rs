@@ -43,7 +43,9 @@ pub enum HerderError {
     OffsetsRefused { message: String },
     #[error("the dead letters cannot be read: {message}")]
     DeadLetters { message: String },
-    #[error("not all dead letters were sent again: {message}")]
+    #[error(
+        "not all dead letters were sent again, those without an end are tried again with the next request: {message}"
+    )]
     RedriveFailed { message: String },
     /// A reference in a config names what cannot be read.
     #[error("{message}")]

@@ -3,9 +3,7 @@
 use crate::error::RestError;
 use crate::headers::AnswerHeaders;
 use crate::request::{BODY_BYTES_MAX, check_accept};
-use crate::{
-    connector_plugins, connectors, errors, health, loggers, metrics, offsets, openapi, paths, tasks, topics,
-};
+use crate::{connector_plugins, connectors, errors, health, loggers, metrics, offsets, openapi, paths, tasks, topics};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
 use axum::http::request::Parts;

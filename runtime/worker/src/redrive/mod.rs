@@ -6,7 +6,8 @@
 //! value  {"state":"requested"|"delivered"|"failed","queue_id","attempts","edited","reason","at_ms"}
 //! ```
 //! A letter's identity is its place in the queue. The request is durable before anything is tried, so that one which a crash
-//! interrupted is tried again under the same identity; a letter that was delivered is never delivered again. For a source
+//! interrupted is tried again under the same identity, before any other letter of the connector; a letter that was delivered
+//! is never delivered again. For a source
 //! the records and the letter's end are one append; a sink recognises the repetition as it does for any delivery.
 
 mod journal;

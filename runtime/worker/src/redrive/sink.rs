@@ -14,7 +14,7 @@ use sluice_telemetry::fail_point;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A connector that asks to be tried later is tried so often; then the letter has failed, and may be sent again.
+/// A connector that asks to be tried later is tried so often in one run.
 const PUT_ATTEMPTS: u32 = 5;
 
 impl Redrive {
@@ -100,8 +100,11 @@ impl Redrive {
                     delivery.is_replay = true;
                     continue;
                 }
-                Err(error) if error.kind == ErrorKind::Fatal => return Err(self.parts.connector_error("put", error)),
-                Err(error) => return Ok(self.failed(Stage::TaskPut, &class, error.to_string())),
+                Err(error) if error.kind == ErrorKind::Rejected => {
+                    return Ok(self.failed(Stage::TaskPut, &class, error.to_string()));
+                }
+                // It may have arrived all the same.
+                Err(error) => return Err(self.parts.connector_error("put", error)),
             };
             if let Some(failure) = failures.first() {
                 return Ok(self.failed(Stage::TaskPut, &class, failure.details.message.clone()));
@@ -114,10 +117,11 @@ impl Redrive {
         let vouched = self.parts.lifecycle.abortable(task.pre_commit(&[wanted])).await?;
         let vouched = vouched.map_err(|source| self.parts.connector_error("pre_commit", source))?;
         if vouched.iter().any(|one| one.offset >= end) {
-            Ok(LetterOutcome::Delivered { records: batches.iter().map(ConnectBatch::len).sum() })
-        } else {
-            Ok(self.failed(Stage::TaskPut, &class, "the connector does not say that it has written it"))
+            return Ok(LetterOutcome::Delivered { records: batches.iter().map(ConnectBatch::len).sum() });
         }
+        let missing =
+            ConnectError::retriable("redrive.not-vouched", "the connector does not say that it has written the record");
+        Err(self.parts.connector_error("pre_commit", missing))
     }
 
     async fn back_off(&mut self, attempt: u32, error: &ConnectError) {
