@@ -159,7 +159,7 @@ pub(crate) fn render(
 ) -> serde_json::Value {
     let (converter, field, column) = match role {
         ConverterRole::Key => (&originals.key, batch.key_field(), batch.key()),
-        ConverterRole::Value => (&originals.value, batch.value_field(), batch.value()),
+        ConverterRole::Value | ConverterRole::Header => (&originals.value, batch.value_field(), batch.value()),
     };
     if column.data_type() == &DataType::Null {
         return serde_json::Value::Null;
