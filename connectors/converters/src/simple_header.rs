@@ -11,9 +11,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sluice_connect_api::{ConfigDef, ConfigMap, ConvertError, Converted, Converter, ConverterRole};
-use sluice_data::{ConnectSchema, number};
 use sluice_data::schema::{payload_to_row, schemaless_json_field};
 use sluice_data::values::{Parsed, parse_string, write_row};
+use sluice_data::{ConnectSchema, number};
 use std::sync::Arc;
 
 pub const CLASS: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";

@@ -24,7 +24,11 @@ fn every_converter_takes_headers_and_the_simple_one_nothing_else() {
     assert_eq!(kinds(sluice_converters::json::CLASS), ["converter", "header_converter"]);
     assert_eq!(kinds(CLASS), ["header_converter"]);
     for plugin in registry.list() {
-        assert!(registry.converter(&plugin.class, ConverterRole::Header, &ConfigMap::new()).is_ok(), "{}", plugin.class);
+        assert!(
+            registry.converter(&plugin.class, ConverterRole::Header, &ConfigMap::new()).is_ok(),
+            "{}",
+            plugin.class
+        );
     }
     let refused = registry.converter(CLASS, ConverterRole::Value, &ConfigMap::new()).err().unwrap();
     assert_eq!(
@@ -35,7 +39,8 @@ fn every_converter_takes_headers_and_the_simple_one_nothing_else() {
 
 #[test]
 fn headers_are_grouped_by_the_type_that_their_texts_have() {
-    let texts: [Option<&[u8]>; 6] = [Some(b"1"), Some(b"abc"), None, Some(b"2"), Some(b"[1,\"x\"]"), Some(b"{1:2,\"a\":3}")];
+    let texts: [Option<&[u8]>; 6] =
+        [Some(b"1"), Some(b"abc"), None, Some(b"2"), Some(b"[1,\"x\"]"), Some(b"{1:2,\"a\":3}")];
     let groups = SimpleHeaderConverter.to_connect_data("t", &texts.into_iter().collect::<BinaryArray>()).unwrap();
     let found: Vec<(Vec<u32>, Value, Vec<Value>)> = groups
         .into_iter()

@@ -17,7 +17,9 @@ fn registry() -> PluginRegistry {
 
 fn bytes(text: &str) -> Vec<u8> {
     match text.strip_prefix("0x") {
-        Some(digits) => (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect(),
+        Some(digits) => {
+            (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
+        }
         None => text.as_bytes().to_vec(),
     }
 }
@@ -42,7 +44,8 @@ fn plain(value: &Value) -> Value {
 fn every_example_is_true_both_ways() {
     let registry = registry();
     for example in &EXAMPLES {
-        let config: ConfigMap = example.config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let config: ConfigMap =
+            example.config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let converter = registry.converter(example.class, role(example.class), &config).unwrap();
         let message = bytes(example.input);
         let read = converter.to_connect_data("t", &BinaryArray::from_iter_values([&message])).unwrap().remove(0);
@@ -55,7 +58,8 @@ fn every_example_is_true_both_ways() {
         assert_eq!(plain(&found.into()), plain(&expected), "{} {}", example.class, example.about);
 
         let written = converter.from_connect_data("t", &read.field, &read.values, None).unwrap();
-        let again = converter.to_connect_data("t", &BinaryArray::from_iter_values([written.value(0)])).unwrap().remove(0);
+        let again =
+            converter.to_connect_data("t", &BinaryArray::from_iter_values([written.value(0)])).unwrap().remove(0);
         let payload = row_to_payload(&again.field, &again.values, 0).unwrap();
         assert!(written.is_valid(0) && payload == expected["value"], "{} {}", example.class, example.about);
     }

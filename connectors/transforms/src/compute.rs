@@ -110,7 +110,9 @@ impl Smt for Compute {
 
 impl Compute {
     fn fitting(&self, value: Value) -> SmtResult<Option<Computed>> {
-        let wrong = |found: &Value| rejected(format!("the expression for field {:?} is {found:?}, not {}", self.field, self.data_type));
+        let wrong = |found: &Value| {
+            rejected(format!("the expression for field {:?} is {found:?}, not {}", self.field, self.data_type))
+        };
         Ok(Some(match (&self.data_type, value) {
             (_, Value::Null) => return Ok(None),
             (DataType::Utf8, Value::String(text)) => Computed::Text(text.to_string()),
@@ -137,7 +139,10 @@ impl Compute {
     fn in_range(&self, value: i64, found: &Value) -> SmtResult<Computed> {
         let bits = 8 * self.data_type.primitive_width().unwrap_or(8) as u32;
         if value << (64 - bits) >> (64 - bits) != value {
-            return Err(rejected(format!("the expression for field {:?} is {found:?}, not {}", self.field, self.data_type)));
+            return Err(rejected(format!(
+                "the expression for field {:?} is {found:?}, not {}",
+                self.field, self.data_type
+            )));
         }
         Ok(Computed::Integer(value))
     }

@@ -4,27 +4,72 @@ use sluice_connect_api::Example;
 
 /// The class of the page (of two sides the value's), and what it does.
 pub const ABOUT: [(&str, &str); 21] = [
-    ("org.apache.kafka.connect.transforms.Cast$Value", "Casts fields, or the whole key or value, to another type, by Java's rules of conversion."),
+    (
+        "org.apache.kafka.connect.transforms.Cast$Value",
+        "Casts fields, or the whole key or value, to another type, by Java's rules of conversion.",
+    ),
     ("org.apache.kafka.connect.transforms.DropHeaders", "Removes every header with one of these names."),
-    ("org.apache.kafka.connect.transforms.ExtractField$Value", "Puts one field in the place of the whole. Null stays null."),
+    (
+        "org.apache.kafka.connect.transforms.ExtractField$Value",
+        "Puts one field in the place of the whole. Null stays null.",
+    ),
     ("org.apache.kafka.connect.transforms.Filter", "Drops every record; meant for use with a predicate."),
-    ("org.apache.kafka.connect.transforms.Flatten$Value", "Makes one level of nested structs or maps, the names joined. Arrays stay as they are."),
-    ("org.apache.kafka.connect.transforms.HeaderFrom$Value", "Moves or copies fields into headers, behind those that are there."),
-    ("org.apache.kafka.connect.transforms.HoistField$Value", "Wraps the whole into a struct or map of one field. A null is wrapped too."),
-    ("org.apache.kafka.connect.transforms.InsertField$Value", "Adds where a record is from, when it is from, or a fixed text, as fields."),
+    (
+        "org.apache.kafka.connect.transforms.Flatten$Value",
+        "Makes one level of nested structs or maps, the names joined. Arrays stay as they are.",
+    ),
+    (
+        "org.apache.kafka.connect.transforms.HeaderFrom$Value",
+        "Moves or copies fields into headers, behind those that are there.",
+    ),
+    (
+        "org.apache.kafka.connect.transforms.HoistField$Value",
+        "Wraps the whole into a struct or map of one field. A null is wrapped too.",
+    ),
+    (
+        "org.apache.kafka.connect.transforms.InsertField$Value",
+        "Adds where a record is from, when it is from, or a fixed text, as fields.",
+    ),
     ("org.apache.kafka.connect.transforms.InsertHeader", "Appends one header. Its type is guessed from the text."),
-    ("org.apache.kafka.connect.transforms.MaskField$Value", "Puts its type's zero, or a replacement, in the place of a field's value. Nulls stay null."),
-    ("org.apache.kafka.connect.transforms.RegexRouter", "Renames the topic when the whole of its name matches; `$1` stands for a group."),
-    ("org.apache.kafka.connect.transforms.ReplaceField$Value", "Leaves fields out, keeps only some, renames: first the filter, then the names."),
+    (
+        "org.apache.kafka.connect.transforms.MaskField$Value",
+        "Puts its type's zero, or a replacement, in the place of a field's value. Nulls stay null.",
+    ),
+    (
+        "org.apache.kafka.connect.transforms.RegexRouter",
+        "Renames the topic when the whole of its name matches; `$1` stands for a group.",
+    ),
+    (
+        "org.apache.kafka.connect.transforms.ReplaceField$Value",
+        "Leaves fields out, keeps only some, renames: first the filter, then the names.",
+    ),
     ("org.apache.kafka.connect.transforms.SetSchemaMetadata$Value", "Sets the name and the version of the schema."),
-    ("org.apache.kafka.connect.transforms.TimestampConverter$Value", "Converts times between text, unix time and Connect's Date, Time and Timestamp. Everything is UTC."),
-    ("org.apache.kafka.connect.transforms.TimestampRouter", "Makes the topic's name from the record's timestamp, in UTC."),
+    (
+        "org.apache.kafka.connect.transforms.TimestampConverter$Value",
+        "Converts times between text, unix time and Connect's Date, Time and Timestamp. Everything is UTC.",
+    ),
+    (
+        "org.apache.kafka.connect.transforms.TimestampRouter",
+        "Makes the topic's name from the record's timestamp, in UTC.",
+    ),
     ("org.apache.kafka.connect.transforms.ValueToKey", "Makes a new key of some of the value's fields."),
-    ("org.apache.kafka.connect.transforms.predicates.HasHeaderKey", "True for a record with a header of this name; its value may be null."),
+    (
+        "org.apache.kafka.connect.transforms.predicates.HasHeaderKey",
+        "True for a record with a header of this name; its value may be null.",
+    ),
     ("org.apache.kafka.connect.transforms.predicates.RecordIsTombstone", "True for a record whose value is null."),
-    ("org.apache.kafka.connect.transforms.predicates.TopicNameMatches", "True when the whole of the topic's name matches."),
-    ("io.sluice.transforms.Compute$Value", "Sets a field to what a [CEL](https://cel.dev) expression says. Not part of Apache Kafka."),
-    ("io.sluice.transforms.Filter", "Keeps the records for which a [CEL](https://cel.dev) expression is true. Not part of Apache Kafka."),
+    (
+        "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
+        "True when the whole of the topic's name matches.",
+    ),
+    (
+        "io.sluice.transforms.Compute$Value",
+        "Sets a field to what a [CEL](https://cel.dev) expression says. Not part of Apache Kafka.",
+    ),
+    (
+        "io.sluice.transforms.Filter",
+        "Keeps the records for which a [CEL](https://cel.dev) expression is true. Not part of Apache Kafka.",
+    ),
 ];
 
 macro_rules! example {

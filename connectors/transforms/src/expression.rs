@@ -167,9 +167,7 @@ fn of_json(json: &serde_json::Value) -> Value {
         },
         serde_json::Value::String(value) => text(value),
         serde_json::Value::Array(items) => Value::List(Arc::new(items.iter().map(of_json).collect())),
-        serde_json::Value::Object(members) => {
-            map(members.iter().map(|(name, value)| (name.clone(), of_json(value))))
-        }
+        serde_json::Value::Object(members) => map(members.iter().map(|(name, value)| (name.clone(), of_json(value)))),
     }
 }
 

@@ -35,11 +35,9 @@ struct FieldName {
 
 impl Smt for InsertField {
     fn config_def() -> ConfigDef {
-        let medium =
-            |name: &str, what: &str| of_importance(Importance::Medium, string_key(name, Default::Unset, what));
+        let medium = |name: &str, what: &str| of_importance(Importance::Medium, string_key(name, Default::Unset, what));
         let suffix = "Suffix with ! to make this a required field, or ? to keep it optional (the default).";
-        let key =
-            |name: &str, what: &str| medium(name, &format!("Field name for {what}. {suffix}"));
+        let key = |name: &str, what: &str| medium(name, &format!("Field name for {what}. {suffix}"));
         ConfigDef::default()
             .define(key("topic.field", "Kafka topic"))
             .define(key("partition.field", "Kafka partition"))

@@ -5,9 +5,9 @@ use arrow_array::Array;
 use arrow_schema::Field;
 use sluice_connect_api::config_def::Default;
 use sluice_connect_api::{ConfigDef, ConfigMap};
-use sluice_data::{ConnectBatch, values};
 use sluice_data::batch::HEADERS;
 use sluice_data::headers::{Header, HeadersBuilder, row_headers};
+use sluice_data::{ConnectBatch, values};
 use std::sync::Arc;
 
 pub struct InsertHeader {

@@ -7,8 +7,8 @@ use crate::smt::{
     Side, Smt, SmtResult, list_key, of_importance, refused, rejected, replace_null_key, replaces_null, string_key,
 };
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, ListArray, MapArray, StringArray, StructArray,
-    new_empty_array,
+    Array, ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, ListArray, MapArray, StringArray,
+    StructArray, new_empty_array,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field};

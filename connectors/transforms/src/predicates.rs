@@ -56,7 +56,10 @@ impl TopicNameMatches {
         // Java matches the whole name.
         let whole = || Regex::new(&format!(r"\A(?:{pattern})\z"));
         // Alone too: a parenthesis that closes what is around it is no pattern.
-        Regex::new(pattern).and_then(|_| whole()).map(Self).map_err(|error| format!("Invalid value {pattern} for configuration pattern: Invalid regex: {error}"))
+        Regex::new(pattern)
+            .and_then(|_| whole())
+            .map(Self)
+            .map_err(|error| format!("Invalid value {pattern} for configuration pattern: Invalid regex: {error}"))
     }
 }
 

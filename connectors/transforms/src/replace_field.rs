@@ -3,9 +3,7 @@
 use crate::columns::{Members, Operand, is_all_null, operand, refuse_single};
 use crate::field_path::{self, FieldPath, list_of_config};
 use crate::schemaless::{Object, OnNull, kind, map_objects, parse, raw, to_text};
-use crate::smt::{
-    Side, Smt, SmtResult, list, list_key, of_importance, replace_null_key, replaces_null, split_colons,
-};
+use crate::smt::{Side, Smt, SmtResult, list, list_key, of_importance, replace_null_key, replaces_null, split_colons};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, StructArray};
 use arrow_schema::{DataType, Field};

@@ -7,8 +7,8 @@ use arrow_array::{Array, ArrayRef, StructArray};
 use sluice_connect_api::config_def::Default;
 use sluice_connect_api::{ConfigDef, ConfigKey, ConfigMap, ConfigType, Importance};
 use sluice_data::ConnectBatch;
-use std::sync::Arc;
 use sluice_data::schema::{NAME, VERSION, is_schemaless};
+use std::sync::Arc;
 
 pub struct SetSchemaMetadata {
     name: Option<String>,

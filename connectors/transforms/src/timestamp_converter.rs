@@ -9,7 +9,9 @@ use crate::schemaless::{OnNull, change_at, kind, map_objects, raw_string};
 use crate::smt::{Side, Smt, SmtResult, of_importance, refused, rejected, replace_null_key, replaces_null, string_key};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, Date32Array, Int64Array, StringArray, Time32MillisecondArray, TimestampMillisecondArray};
+use arrow_array::{
+    Array, ArrayRef, Date32Array, Int64Array, StringArray, Time32MillisecondArray, TimestampMillisecondArray,
+};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, TimeUnit};
 use sluice_connect_api::config_def::{Default, Validator};
@@ -136,7 +138,8 @@ impl Smt for TimestampConverter {
             (Operand::Nothing, _) => Ok(batch.clone()),
             (Operand::Json(texts), None) => {
                 let convert = |text: &str| self.convert_text(text);
-                let texts = texts.iter().map(|text| text.map(convert).transpose()).collect::<SmtResult<StringArray>>()?;
+                let texts =
+                    texts.iter().map(|text| text.map(convert).transpose()).collect::<SmtResult<StringArray>>()?;
                 side.replace(batch, field.as_ref().clone(), Arc::new(texts))
             }
             (Operand::Json(texts), Some(path)) => {
@@ -240,7 +243,8 @@ impl TimestampConverter {
 
     /// A schemaless value that is not null.
     fn convert_text(&self, text: &str) -> SmtResult<String> {
-        let unsupported = || rejected(format!("TimestampConverter does not support {} objects as timestamps", kind(text)));
+        let unsupported =
+            || rejected(format!("TimestampConverter does not support {} objects as timestamps", kind(text)));
         let ms = match kind(text) {
             "string" => self.parse(&serde_json::from_str::<String>(text).map_err(|_| unsupported())?)?,
             "number" => self.precision.to_ms(text.trim().parse().map_err(|_| unsupported())?),

@@ -54,7 +54,8 @@ fn written(batch: &ConnectBatch, input: &Value) -> Value {
     if let Some(schema) = ConnectSchema::from_field(batch.value_field()).unwrap() {
         record.insert("schema".into(), schema.to_json());
     }
-    let parts = [("key", payload(batch.key_field(), batch.key())), ("value", payload(batch.value_field(), batch.value()))];
+    let parts =
+        [("key", payload(batch.key_field(), batch.key())), ("value", payload(batch.value_field(), batch.value()))];
     record.extend(parts.into_iter().filter_map(|(name, part)| Some((name.to_owned(), part?))));
     let text = |header: Header<'_>| json!([header.name, header.value.map(String::from_utf8_lossy)]);
     let headers: Vec<Value> = row_headers(batch.headers().unwrap(), 0).map(text).collect();
@@ -83,7 +84,8 @@ fn plain(value: &Value) -> Value {
 }
 
 fn run(registry: &PluginRegistry, example: &Example) -> Value {
-    let config: ConfigMap = example.config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let config: ConfigMap =
+        example.config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let input: Value = serde_json::from_str(example.input).unwrap();
     let batch = batch(&input);
     if example.class.contains(".predicates.") {

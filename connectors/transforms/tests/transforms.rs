@@ -299,7 +299,13 @@ fn mask_field_puts_the_zero_of_each_type() {
             r#"{"a":1,"b":1.5,"c":"x","d":true,"e":[1],"f":{"x":1},"h":1}"#,
             r#"{"a":0,"b":0.0,"c":"","d":false,"e":[],"f":{},"h":1,"g":null}"#,
         ),
-        ("MaskField$Value", "fields=a,b,c;replacement=7", "", r#"{"a":1,"b":1.5,"c":"x"}"#, r#"{"a":7,"b":7.0,"c":"7"}"#),
+        (
+            "MaskField$Value",
+            "fields=a,b,c;replacement=7",
+            "",
+            r#"{"a":1,"b":1.5,"c":"x"}"#,
+            r#"{"a":7,"b":7.0,"c":"7"}"#,
+        ),
         ("MaskField$Value", "fields=a;replacement=x", "", r#"{"a":1}"#, "Unable to convert x (replacement)"),
         (
             "MaskField$Value",
@@ -475,10 +481,22 @@ fn flatten_joins_the_names_of_what_is_nested() {
     check(&[
         ("Flatten$Value", "", NESTED_RECORD, r#"{"a":{"b":1,"l":[2]},"c":"x"}"#, r#"{"a.b":1,"a.l":[2],"c":"x"}"#),
         ("Flatten$Value", "delimiter=_", NESTED_RECORD, r#"{"a":null,"c":"x"}"#, r#"{"a_b":null,"a_l":null,"c":"x"}"#),
-        ("Flatten$Value", "", "", r#"{"a":{"b":{"c":1.50},"e":{}},"d":[{"x":1}],"n":null}"#, r#"{"a.b.c":1.50,"d":[{"x":1}],"n":null}"#),
+        (
+            "Flatten$Value",
+            "",
+            "",
+            r#"{"a":{"b":{"c":1.50},"e":{}},"d":[{"x":1}],"n":null}"#,
+            r#"{"a.b.c":1.50,"d":[{"x":1}],"n":null}"#,
+        ),
         ("Flatten$Value", "", "", "-", "-"),
         ("Flatten$Value", "", NESTED_RECORD, "-", "-"),
-        ("Flatten$Value", "", "", "[1]", "Only Map objects supported in absence of schema for [flattening], found: array"),
+        (
+            "Flatten$Value",
+            "",
+            "",
+            "[1]",
+            "Only Map objects supported in absence of schema for [flattening], found: array",
+        ),
         ("Flatten$Value", "", r#"{"type":"int8"}"#, "1", "Only Struct objects supported for [flattening]"),
         (
             "Flatten$Value",
@@ -497,14 +515,30 @@ fn flatten_joins_the_names_of_what_is_nested() {
 #[test]
 fn header_from_copies_or_moves_fields() {
     let record_with_null = r#"{"id":7,"name":null}"#;
-    let copied = apply("HeaderFrom$Value", "fields=id,land;headers=a,b;operation=copy", &record(PERSON, record_with_null)).unwrap();
-    assert_eq!(header_texts(&copied[0]), [("a".to_owned(), Some("7".to_owned())), ("b".to_owned(), Some("ch".to_owned()))]);
-    assert_eq!(row_headers(copied[0].headers().unwrap(), 0).next().unwrap().schema, Some(r#"{"type":"int32","optional":false}"#));
-    let moved = apply("HeaderFrom$Value", "fields=id,x;headers=a,b;operation=move", &record("", r#"{"id":[1,"q"],"z":1}"#)).unwrap();
+    let copied =
+        apply("HeaderFrom$Value", "fields=id,land;headers=a,b;operation=copy", &record(PERSON, record_with_null))
+            .unwrap();
+    assert_eq!(
+        header_texts(&copied[0]),
+        [("a".to_owned(), Some("7".to_owned())), ("b".to_owned(), Some("ch".to_owned()))]
+    );
+    assert_eq!(
+        row_headers(copied[0].headers().unwrap(), 0).next().unwrap().schema,
+        Some(r#"{"type":"int32","optional":false}"#)
+    );
+    let moved =
+        apply("HeaderFrom$Value", "fields=id,x;headers=a,b;operation=move", &record("", r#"{"id":[1,"q"],"z":1}"#))
+            .unwrap();
     assert_eq!(header_texts(&moved[0]), [("a".to_owned(), Some("[1,\"q\"]".to_owned())), ("b".to_owned(), None)]);
     assert_eq!(text(moved[0].value_field(), moved[0].value()), r#"{"z":1}"#);
     check(&[
-        ("HeaderFrom$Value", "fields=id;headers=a;operation=move", PERSON, record_with_null, r#"{"name":null,"land":"ch"}"#),
+        (
+            "HeaderFrom$Value",
+            "fields=id;headers=a;operation=move",
+            PERSON,
+            record_with_null,
+            r#"{"name":null,"land":"ch"}"#,
+        ),
         ("HeaderFrom$Value", "fields=nope;headers=a;operation=copy", PERSON, record_with_null, "does not exist"),
         ("HeaderFrom$Value", "fields=id;headers=a;operation=copy", PERSON, "-", "header copy"),
         ("HeaderFrom$Value", "fields=id;headers=a,b;operation=copy", PERSON, "-", "same number of elements"),
@@ -522,14 +556,27 @@ fn header_from_copies_or_moves_fields() {
 #[test]
 fn timestamp_converter_goes_between_all_forms() {
     let at = r#"{"type":"int64","name":"org.apache.kafka.connect.data.Timestamp","version":1}"#;
-    let field = r#"{"type":"struct","fields":[{"type":"string","optional":true,"field":"at"},{"type":"int8","field":"x"}]}"#;
+    let field =
+        r#"{"type":"struct","fields":[{"type":"string","optional":true,"field":"at"},{"type":"int8","field":"x"}]}"#;
     check(&[
         ("TimestampConverter$Value", "target.type=unix", at, "1483425001864", "1483425001864"),
         ("TimestampConverter$Value", "target.type=unix;unix.precision=seconds", at, "-1999", "-1"),
         ("TimestampConverter$Value", "target.type=Date", at, "-1", "-1"),
         ("TimestampConverter$Value", "target.type=Time", at, "-1", "86399999"),
-        ("TimestampConverter$Value", "target.type=string;format=yyyy-MM-dd HH", at, "1483425001864", "\"2017-01-03 06\""),
-        ("TimestampConverter$Value", "target.type=Timestamp;unix.precision=microseconds", r#"{"type":"int64"}"#, "1999", "1"),
+        (
+            "TimestampConverter$Value",
+            "target.type=string;format=yyyy-MM-dd HH",
+            at,
+            "1483425001864",
+            "\"2017-01-03 06\"",
+        ),
+        (
+            "TimestampConverter$Value",
+            "target.type=Timestamp;unix.precision=microseconds",
+            r#"{"type":"int64"}"#,
+            "1999",
+            "1",
+        ),
         (
             "TimestampConverter$Value",
             "field=at;target.type=Timestamp;format=yyyy-MM-dd",
@@ -537,9 +584,27 @@ fn timestamp_converter_goes_between_all_forms() {
             r#"{"at":"1970-01-02","x":1}"#,
             r#"{"at":86400000,"x":1}"#,
         ),
-        ("TimestampConverter$Value", "field=at;target.type=unix;format=yyyy", field, r#"{"at":null,"x":1}"#, r#"{"at":null,"x":1}"#),
-        ("TimestampConverter$Value", "field=at;target.type=unix;format=yyyy", field, r#"{"at":"x","x":1}"#, "Could not parse timestamp"),
-        ("TimestampConverter$Value", "field=at;target.type=unix", field, r#"{"at":"1","x":1}"#, "needs the format option"),
+        (
+            "TimestampConverter$Value",
+            "field=at;target.type=unix;format=yyyy",
+            field,
+            r#"{"at":null,"x":1}"#,
+            r#"{"at":null,"x":1}"#,
+        ),
+        (
+            "TimestampConverter$Value",
+            "field=at;target.type=unix;format=yyyy",
+            field,
+            r#"{"at":"x","x":1}"#,
+            "Could not parse timestamp",
+        ),
+        (
+            "TimestampConverter$Value",
+            "field=at;target.type=unix",
+            field,
+            r#"{"at":"1","x":1}"#,
+            "needs the format option",
+        ),
         ("TimestampConverter$Value", "field=x;target.type=unix", field, r#"{"at":"1","x":1}"#, "known timestamp type"),
         ("TimestampConverter$Value", "field=a;target.type=string;format=yyyy", "", r#"{"a":0}"#, r#"{"a":"1970"}"#),
         ("TimestampConverter$Value", "field=a;target.type=Date", "", r#"{"b":0}"#, r#"{"b":0,"a":null}"#),
@@ -560,11 +625,41 @@ fn every_field_can_be_a_path() {
         ("MaskField$Value", "fields=a.c.d;field.syntax.version=V2", "", nested, r#"{"a":{"b":"2","c":{"d":0}},"e":4}"#),
         ("ReplaceField$Value", "exclude=a.c;field.syntax.version=V2", "", nested, r#"{"a":{"b":"2"},"e":4}"#),
         ("ReplaceField$Value", "include=a.c.d;field.syntax.version=V2", "", nested, r#"{"a":{"c":{"d":3}}}"#),
-        ("ReplaceField$Value", "renames=a.b:x;field.syntax.version=V2", "", nested, r#"{"a":{"x":"2","c":{"d":3}},"e":4}"#),
-        ("ReplaceField$Value", "exclude=a.l;field.syntax.version=V2", NESTED_RECORD, r#"{"a":{"b":1,"l":[2]},"c":"x"}"#, r#"{"a":{"b":1},"c":"x"}"#),
-        ("MaskField$Value", "fields=a.b;field.syntax.version=V2", NESTED_RECORD, r#"{"a":{"b":1,"l":[2]},"c":"x"}"#, r#"{"a":{"b":0,"l":[2]},"c":"x"}"#),
-        ("Cast$Value", "spec=a.b:string;field.syntax.version=V2", NESTED_RECORD, r#"{"a":{"b":1,"l":null},"c":"x"}"#, r#"{"a":{"b":"1","l":null},"c":"x"}"#),
-        ("Cast$Value", "spec=c.b:string;field.syntax.version=V2", NESTED_RECORD, r#"{"a":null,"c":"x"}"#, "nested field access of c"),
+        (
+            "ReplaceField$Value",
+            "renames=a.b:x;field.syntax.version=V2",
+            "",
+            nested,
+            r#"{"a":{"x":"2","c":{"d":3}},"e":4}"#,
+        ),
+        (
+            "ReplaceField$Value",
+            "exclude=a.l;field.syntax.version=V2",
+            NESTED_RECORD,
+            r#"{"a":{"b":1,"l":[2]},"c":"x"}"#,
+            r#"{"a":{"b":1},"c":"x"}"#,
+        ),
+        (
+            "MaskField$Value",
+            "fields=a.b;field.syntax.version=V2",
+            NESTED_RECORD,
+            r#"{"a":{"b":1,"l":[2]},"c":"x"}"#,
+            r#"{"a":{"b":0,"l":[2]},"c":"x"}"#,
+        ),
+        (
+            "Cast$Value",
+            "spec=a.b:string;field.syntax.version=V2",
+            NESTED_RECORD,
+            r#"{"a":{"b":1,"l":null},"c":"x"}"#,
+            r#"{"a":{"b":"1","l":null},"c":"x"}"#,
+        ),
+        (
+            "Cast$Value",
+            "spec=c.b:string;field.syntax.version=V2",
+            NESTED_RECORD,
+            r#"{"a":null,"c":"x"}"#,
+            "nested field access of c",
+        ),
         (
             "TimestampConverter$Value",
             "field=a.c.d;target.type=string;format=S;field.syntax.version=V2",

@@ -208,7 +208,9 @@ impl ConfigKey {
             ConfigType::Int => text.parse::<i32>().map(|value| value.to_string()).map_err(|_| number("INT")),
             ConfigType::Short => text.parse::<i16>().map(|value| value.to_string()).map_err(|_| number("SHORT")),
             ConfigType::Long => text.parse::<i64>().map(|value| value.to_string()).map_err(|_| number("LONG")),
-            ConfigType::Double => sluice_data::number::parse_java_float::<f64>(text).map(|value| value.to_string()).ok_or_else(|| number("DOUBLE")),
+            ConfigType::Double => sluice_data::number::parse_java_float::<f64>(text)
+                .map(|value| value.to_string())
+                .ok_or_else(|| number("DOUBLE")),
             ConfigType::List => Ok(text.split(',').map(str::trim).collect::<Vec<_>>().join(",")),
             ConfigType::String | ConfigType::Class | ConfigType::Password => Ok(text.to_owned()),
         }

@@ -233,7 +233,9 @@ impl Plugin {
         match self {
             Self::Connector(factory) => definition_names(factory.definition()),
             Self::Transformation(plugin) => definition_names(plugin.definition()),
-            Self::Converter { class, .. } | Self::Predicate { class, .. } | Self::NativeTransformation { class, .. } => {
+            Self::Converter { class, .. }
+            | Self::Predicate { class, .. }
+            | Self::NativeTransformation { class, .. } => {
                 vec![(*class).to_owned()]
             }
         }

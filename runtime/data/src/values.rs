@@ -5,9 +5,9 @@
 
 mod merge;
 mod parse;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use crate::schema::{DATE, DECIMAL, SCALE, TIME, TIMESTAMP};
 use crate::{ConnectSchema, SchemaType};

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
-pub use sluice_obtain::{Missing, Obtained};
 use sluice_obtain::{Cache, copy, first_missing, made_in, run};
+pub use sluice_obtain::{Missing, Obtained};
 
 /// The clients' part of the cache.
 const CACHE: Cache = Cache { suite: "clients" };

@@ -64,7 +64,10 @@ pub fn compare(case: &Case, java: &[Outcome], ours: &[Outcome], report: &mut Rep
         if let Some(problem) = problem {
             report.differ(&format!("{}: {problem}", case.class), || {
                 let input = &case.records[row];
-                format!("config {:?}\n  key   {:?}\n  value {:?}\n  {input:?}\n  kafka {java:?}\n  ours  {ours:?}", case.config, input.key, input.value)
+                format!(
+                    "config {:?}\n  key   {:?}\n  value {:?}\n  {input:?}\n  kafka {java:?}\n  ours  {ours:?}",
+                    case.config, input.key, input.value
+                )
             });
         }
     }
@@ -115,7 +118,9 @@ fn side(case: &Case, java: &Typed, ours: &Typed, is_changed: bool, report: &mut 
     if ["Cast", "TimestampConverter"].contains(&class) {
         forget("default", WHOLE_DEFAULT, false, report);
     }
-    if class == "Cast" && java.get("name").and_then(Value::as_str).is_some_and(|name| name.starts_with("org.apache.kafka")) {
+    if class == "Cast"
+        && java.get("name").and_then(Value::as_str).is_some_and(|name| name.starts_with("org.apache.kafka"))
+    {
         for member in ["name", "version", "parameters"] {
             forget_both(&mut java, &mut ours, member);
         }
@@ -161,9 +166,10 @@ fn same_value(java: &Datum, ours: &Datum, report: &mut Report) -> bool {
         }
         (Datum::Map(java), Datum::Map(ours)) => {
             java.len() == ours.len()
-                && java.iter().zip(ours).all(|(java, ours)| {
-                    java.0.is_same(&ours.0) && same_value(&java.1, &ours.1, report)
-                })
+                && java
+                    .iter()
+                    .zip(ours)
+                    .all(|(java, ours)| java.0.is_same(&ours.0) && same_value(&java.1, &ours.1, report))
         }
         (Datum::Struct(java), Datum::Struct(ours)) => {
             java.len() == ours.len()
@@ -316,7 +322,8 @@ fn same_json(java: &[u8], ours: &[u8]) -> bool {
 fn same_document(java: &Value, ours: &Value) -> bool {
     match (java, ours) {
         (Value::Number(java), Value::Number(ours)) => {
-            java == ours || Datum::Float(java.as_f64().unwrap_or(f64::NAN)).is_same(&Datum::Float(ours.as_f64().unwrap_or(0.0)))
+            java == ours
+                || Datum::Float(java.as_f64().unwrap_or(f64::NAN)).is_same(&Datum::Float(ours.as_f64().unwrap_or(0.0)))
         }
         (Value::Array(java), Value::Array(ours)) => {
             java.len() == ours.len() && java.iter().zip(ours).all(|(java, ours)| same_document(java, ours))

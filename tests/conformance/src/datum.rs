@@ -136,7 +136,9 @@ impl Datum {
                 let (key, value) = map.entries_fields();
                 let range = map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize;
                 Self::map(
-                    range.map(|at| (Self::of_row(key, map.keys(), at), Self::of_row(value, map.values(), at))).collect(),
+                    range
+                        .map(|at| (Self::of_row(key, map.keys(), at), Self::of_row(value, map.values(), at)))
+                        .collect(),
                 )
             }
             DataType::Struct(fields) => {
@@ -193,7 +195,9 @@ impl Datum {
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Float(left), Self::Float(right)) => {
-                left == right || (left.is_nan() && right.is_nan()) || *left as f32 == *right as f32 && is_narrow(*left, *right)
+                left == right
+                    || (left.is_nan() && right.is_nan())
+                    || *left as f32 == *right as f32 && is_narrow(*left, *right)
             }
             (Self::List(left), Self::List(right)) => {
                 left.len() == right.len() && left.iter().zip(right).all(|(left, right)| left.is_same(right))
@@ -205,7 +209,8 @@ impl Datum {
                 left.len() == right.len() && left.iter().zip(right).all(same)
             }
             (Self::Struct(left), Self::Struct(right)) => {
-                let same = |(left, right): ((&String, &Self), (&String, &Self))| left.0 == right.0 && left.1.is_same(right.1);
+                let same =
+                    |(left, right): ((&String, &Self), (&String, &Self))| left.0 == right.0 && left.1.is_same(right.1);
                 left.len() == right.len() && left.iter().zip(right).all(same)
             }
             _ => self == other,

@@ -43,8 +43,11 @@ impl Case {
             let shape = if choices.percent(85) { Shape::Struct } else { Shape::Any };
             schema_of(choices, shape, 2, needs_time)
         });
-        let key_schema =
-            if class.ends_with("$Key") { value_schema.clone() } else { choices.percent(50).then(|| schema_of(choices, Shape::Any, 1, false)) };
+        let key_schema = if class.ends_with("$Key") {
+            value_schema.clone()
+        } else {
+            choices.percent(50).then(|| schema_of(choices, Shape::Any, 1, false))
+        };
         let mut names = field_names(value_schema.as_ref());
         names.extend(NAMES.map(str::to_owned));
         let config = config_of(class, choices, &names);

@@ -26,7 +26,13 @@ impl Peer {
             Err(missing) => return Ok(Err(missing)),
         };
         // Kafka writes some dates in the zone, and all names in the language, of its process.
-        command.args(["-Duser.timezone=UTC", "-Duser.language=en", "-Duser.country=US", "-Xmx512m", "-XX:+UseSerialGC"]);
+        command.args([
+            "-Duser.timezone=UTC",
+            "-Duser.language=en",
+            "-Duser.country=US",
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+        ]);
         command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "Conformance"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().context("cannot start java")?;

@@ -67,9 +67,7 @@ pub fn column_of<'a>(envelopes: impl Iterator<Item = Option<&'a str>>) -> (Field
 /// # Panics
 /// As [`column_of`].
 #[must_use]
-pub fn column_and_tombstones<'a>(
-    envelopes: impl Iterator<Item = Option<&'a str>>,
-) -> (Field, ArrayRef, BooleanArray) {
+pub fn column_and_tombstones<'a>(envelopes: impl Iterator<Item = Option<&'a str>>) -> (Field, ArrayRef, BooleanArray) {
     let bytes: BinaryArray = envelopes.collect();
     let converted = envelopes_converter().to_connect_data("t", &bytes).unwrap_or_else(|error| {
         panic!("{error}: {:?}", bytes.iter().flatten().map(String::from_utf8_lossy).collect::<Vec<_>>())

@@ -131,14 +131,16 @@ fn bytes_are_read_as_kafka_reads_them() -> Result<()> {
         let (role_name, role) = choices.any_of(kind.roles);
         let config = config(kind, &mut choices);
         let rows: Vec<_> = (0..ROWS).map(|_| bytes_for(kind, &config, &mut choices)).collect();
-        let encoded: Vec<_> = rows.iter().map(|(bytes, _)| bytes.as_ref().map(|bytes| STANDARD.encode(bytes))).collect();
+        let encoded: Vec<_> =
+            rows.iter().map(|(bytes, _)| bytes.as_ref().map(|bytes| STANDARD.encode(bytes))).collect();
         let question =
             json!({"kind": "to_connect", "class": kind.class, "role": role_name, "config": config, "bytes": encoded});
         let answer = peer.ask(&question)?;
         let Some(converter) = ours(&registry, kind, role, &config, &answer, &mut report) else { continue };
         let array: BinaryArray = rows.iter().map(|(bytes, _)| bytes.as_deref()).collect();
         let read = read_all(&*converter, &array);
-        for (((bytes, is_right), java), ours) in rows.iter().zip(answer["values"].as_array().expect("values")).zip(read) {
+        for (((bytes, is_right), java), ours) in rows.iter().zip(answer["values"].as_array().expect("values")).zip(read)
+        {
             report.compared += 1;
             let java = match java.get("error") {
                 Some(error) => Err(error.as_str().unwrap_or_default().to_owned()),

@@ -1,8 +1,8 @@
 //! Every transformation on generated records, Kafka's and ours.
 
 use anyhow::Result;
-use sluice_conformance::choices::{extent, seed};
 use serde_json::json;
+use sluice_conformance::choices::{extent, seed};
 use sluice_conformance::generate::{CLASSES, Case};
 use sluice_conformance::peer::{Peer, peer_or_skip};
 use sluice_conformance::report::Report;
@@ -52,7 +52,9 @@ fn predicates_answer_as_kafkas_do() -> Result<()> {
         let (class, key, values): (_, _, &[&str]) = match choices.below(3) {
             0 => ("HasHeaderKey", "name", &["h", "i", "x", ""]),
             1 => ("RecordIsTombstone", "any", &["x"]),
-            _ => ("TopicNameMatches", "pattern", &["orders", "o.*", ".*", "te|test", "(", "[a-z]+_\\d", "", "\\$\\{.*"]),
+            _ => {
+                ("TopicNameMatches", "pattern", &["orders", "o.*", ".*", "te|test", "(", "[a-z]+_\\d", "", "\\$\\{.*"])
+            }
         };
         let mut case = Case::new("Filter", &mut choices, RECORDS_PER_CASE);
         case.config.clear();

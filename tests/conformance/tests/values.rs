@@ -116,7 +116,8 @@ fn same_config(kind: ConfigType, java: &Value, ours: &Result<String, String>) ->
                 Datum::Float(java).is_same(&Datum::Float(ours))
             }
             (ConfigType::List, _) => {
-                let items: Vec<&str> = java["list"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let items: Vec<&str> =
+                    java["list"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 allowed::plain_list(&items) == parse_list(ours)
             }
             (_, java) => java == Some(ours),

@@ -62,12 +62,7 @@ impl Cache {
     ///
     /// # Errors
     /// What `make` says; the half-made folder is made anew the next time.
-    pub fn made(
-        &self,
-        name: &str,
-        inputs: &[&Path],
-        make: impl FnOnce(&Path, &Path) -> Result<()>,
-    ) -> Result<PathBuf> {
+    pub fn made(&self, name: &str, inputs: &[&Path], make: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
         made_in(&self.folder()?, name, inputs, make)
     }
 

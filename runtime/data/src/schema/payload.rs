@@ -3,12 +3,10 @@
 use super::{ConnectSchema, decimal_scale, is_json};
 use crate::number;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Decimal128Type, Decimal256Type, DecimalType, Float32Type, Float64Type, Int32Type, Int64Type,
-};
+use arrow_array::types::{Decimal128Type, Decimal256Type, DecimalType, Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Decimal256Array, Float32Array, Float64Array, Int64Array,
-    ListArray, MapArray, StringArray, StructArray, new_empty_array, new_null_array,
+    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Decimal256Array, Float32Array, Float64Array,
+    Int64Array, ListArray, MapArray, StringArray, StructArray, new_empty_array, new_null_array,
 };
 use arrow_buffer::{OffsetBuffer, i256};
 use arrow_cast::cast;

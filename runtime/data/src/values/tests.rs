@@ -59,9 +59,12 @@ fn a_lists_items_take_the_widest_of_their_types() {
 
 #[test]
 fn a_schemaless_value_has_a_text() {
-    for (json, expected) in
-        [("null", None), ("\"a\\\"b\"", Some("a\"b")), ("1.50", Some("1.5")), (r#"{"a":[1,"b",null]}"#, Some("{\"a\":[1,\"b\",null]}"))]
-    {
+    for (json, expected) in [
+        ("null", None),
+        ("\"a\\\"b\"", Some("a\"b")),
+        ("1.50", Some("1.5")),
+        (r#"{"a":[1,"b",null]}"#, Some("{\"a\":[1,\"b\",null]}")),
+    ] {
         assert_eq!(json_text(json).unwrap().as_deref(), expected);
     }
 }

@@ -217,7 +217,8 @@ fn write_member(field: &Field, column: &ArrayRef, row: usize, out: &mut String) 
 
 fn write_integer(column: &ArrayRef, row: usize, out: &mut String) -> Result<(), ArrowError> {
     let value = column.slice(row, 1);
-    let long = |array: &ArrayRef| Ok::<_, ArrowError>(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().value(0));
+    let long =
+        |array: &ArrayRef| Ok::<_, ArrowError>(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().value(0));
     let text = match column.data_type() {
         DataType::Date32 => {
             let days = cast(&value, &DataType::Int32)?.as_primitive::<Int32Type>().value(0);
@@ -227,7 +228,9 @@ fn write_integer(column: &ArrayRef, row: usize, out: &mut String) -> Result<(), 
             let time = cast(&value, &DataType::Time32(TimeUnit::Millisecond))?;
             temporal_text(cast(&time, &DataType::Int32)?.as_primitive::<Int32Type>().value(0).into())
         }
-        DataType::Timestamp(..) => temporal_text(long(&cast(&value, &DataType::Timestamp(TimeUnit::Millisecond, None))?)?),
+        DataType::Timestamp(..) => {
+            temporal_text(long(&cast(&value, &DataType::Timestamp(TimeUnit::Millisecond, None))?)?)
+        }
         _ => long(&value)?.to_string(),
     };
     out.push_str(&text);

@@ -5,11 +5,34 @@ use sluice_connect_api::ConfigMap;
 
 /// Every transformation, with both sides where there are two.
 pub const CLASSES: [&str; 29] = [
-    "Cast$Key", "Cast$Value", "DropHeaders", "ExtractField$Key", "ExtractField$Value", "Filter", "Flatten$Key",
-    "Flatten$Value", "HeaderFrom$Key", "HeaderFrom$Value", "HoistField$Key", "HoistField$Value", "InsertField$Key",
-    "InsertField$Value", "InsertHeader", "MaskField$Key", "MaskField$Value", "RegexRouter", "ReplaceField$Key",
-    "ReplaceField$Value", "SetSchemaMetadata$Key", "SetSchemaMetadata$Value", "TimestampConverter$Key",
-    "TimestampConverter$Value", "TimestampRouter", "ValueToKey", "Cast$Value", "TimestampConverter$Value",
+    "Cast$Key",
+    "Cast$Value",
+    "DropHeaders",
+    "ExtractField$Key",
+    "ExtractField$Value",
+    "Filter",
+    "Flatten$Key",
+    "Flatten$Value",
+    "HeaderFrom$Key",
+    "HeaderFrom$Value",
+    "HoistField$Key",
+    "HoistField$Value",
+    "InsertField$Key",
+    "InsertField$Value",
+    "InsertHeader",
+    "MaskField$Key",
+    "MaskField$Value",
+    "RegexRouter",
+    "ReplaceField$Key",
+    "ReplaceField$Value",
+    "SetSchemaMetadata$Key",
+    "SetSchemaMetadata$Value",
+    "TimestampConverter$Key",
+    "TimestampConverter$Value",
+    "TimestampRouter",
+    "ValueToKey",
+    "Cast$Value",
+    "TimestampConverter$Value",
     "MaskField$Value",
 ];
 
@@ -47,7 +70,9 @@ pub fn config_of(class: &str, choices: &mut Choices, names: &[String]) -> Config
         }
         "RegexRouter" => {
             keys.put("regex", |choices, _| {
-                choices.pick(&["orders", "o.*", "(.*)-(.*)", "te|test", "(", "(?<n>[a-z]+).*", "[a-z_]+\\d", ""]).to_owned()
+                choices
+                    .pick(&["orders", "o.*", "(.*)-(.*)", "te|test", "(", "(?<n>[a-z]+).*", "[a-z_]+\\d", ""])
+                    .to_owned()
             });
             keys.put("replacement", |choices, _| {
                 choices.pick(&["x", "$1", "$2_$1", "${n}", "a\\$1", "$", "", "$0-$0", "$11"]).to_owned()
@@ -73,8 +98,18 @@ pub fn config_of(class: &str, choices: &mut Choices, names: &[String]) -> Config
 }
 
 const FORMATS: [&str; 12] = [
-    "yyyyMMdd", "yyyy-MM-dd'T'HH:mm:ss.SSS", "yyyy-MM-dd", "HH:mm:ss", "dd MMM yyyy hh:mm a", "EEE, d MMMM yyyy", "yyyy.DDD",
-    "yyyy-MM-dd'T'HH:mm:ss.SSSX", "MM/dd/yyyy HH:mm:ss Z", "'at' k:m:s", "b", "yyyy 'x",
+    "yyyyMMdd",
+    "yyyy-MM-dd'T'HH:mm:ss.SSS",
+    "yyyy-MM-dd",
+    "HH:mm:ss",
+    "dd MMM yyyy hh:mm a",
+    "EEE, d MMMM yyyy",
+    "yyyy.DDD",
+    "yyyy-MM-dd'T'HH:mm:ss.SSSX",
+    "MM/dd/yyyy HH:mm:ss Z",
+    "'at' k:m:s",
+    "b",
+    "yyyy 'x",
 ];
 
 impl Keys<'_> {
@@ -122,7 +157,8 @@ impl Keys<'_> {
         for key in ["topic.field", "partition.field", "offset.field", "timestamp.field", "static.field"] {
             if self.choices.percent(35) {
                 let suffix = self.choices.pick(&["", "!", "?"]);
-                let name = if self.choices.percent(80) { "new".to_owned() + key } else { self.choices.any_of(self.names) };
+                let name =
+                    if self.choices.percent(80) { "new".to_owned() + key } else { self.choices.any_of(self.names) };
                 self.config.insert(key.to_owned(), name + suffix);
             }
         }

@@ -14,8 +14,26 @@ pub enum Shape {
 }
 
 const TEXTS: [&str; 20] = [
-    "", "x", "true", "TRUE", "false", "12", "-7", "300", "+5", "1.5", " 2 ", "1e3", "NaN", "2020-01-02", "null", "é€😀",
-    "a\"b\\c", "{", "1f", "2020-01-02T03:04:05.678Z",
+    "",
+    "x",
+    "true",
+    "TRUE",
+    "false",
+    "12",
+    "-7",
+    "300",
+    "+5",
+    "1.5",
+    " 2 ",
+    "1e3",
+    "NaN",
+    "2020-01-02",
+    "null",
+    "é€😀",
+    "a\"b\\c",
+    "{",
+    "1f",
+    "2020-01-02T03:04:05.678Z",
 ];
 
 /// A schema. With `times`, fields that hold times are many.
@@ -24,8 +42,23 @@ pub fn schema_of(choices: &mut Choices, shape: Shape, depth: usize, times: bool)
         Shape::Struct => "struct",
         Shape::Any if times && choices.percent(70) => choices.pick(&["timestamp", "date", "time", "int64", "string"]),
         Shape::Any => choices.pick(&[
-            "int8", "int16", "int32", "int64", "float", "double", "boolean", "string", "string", "bytes", "date", "time",
-            "timestamp", "decimal", "array", "map", "struct",
+            "int8",
+            "int16",
+            "int32",
+            "int64",
+            "float",
+            "double",
+            "boolean",
+            "string",
+            "string",
+            "bytes",
+            "date",
+            "time",
+            "timestamp",
+            "decimal",
+            "array",
+            "map",
+            "struct",
         ]),
     };
     let kind = if depth == 0 && ["array", "map", "struct"].contains(&kind) { "int32" } else { kind };
@@ -112,7 +145,11 @@ pub fn payload_of(choices: &mut Choices, schema: &Value) -> Value {
         return Value::Null;
     }
     let mut within = |low: i64, high: i64| {
-        if choices.percent(30) { choices.any_of(&[low, high, 0, 1, -1]).clamp(low, high) } else { choices.between(low, high) }
+        if choices.percent(30) {
+            choices.any_of(&[low, high, 0, 1, -1]).clamp(low, high)
+        } else {
+            choices.between(low, high)
+        }
     };
     match (schema["type"].as_str().expect("a schema has a type"), schema["name"].as_str()) {
         (_, Some(DATE)) => within(-200_000, 200_000).into(),

@@ -15,7 +15,9 @@ pub fn header_text(choices: &mut Choices) -> String {
             (0..choices.below(8)).map(|_| choices.pick(&pieces)).collect()
         }
         7 => format!("{}{}{}", choices.pick(&["", " ", "\t"]), value_text(choices, 1), choices.pick(&["", " ", "x"])),
-        _ => choices.any_of(&["", " ", "null", "true", "false", "TRUE", "NULL", "abc", "[]", "{}", "\"", "a:b"]).to_owned(),
+        _ => choices
+            .any_of(&["", " ", "null", "true", "false", "TRUE", "NULL", "abc", "[]", "{}", "\"", "a:b"])
+            .to_owned(),
     }
 }
 
@@ -44,14 +46,37 @@ fn value_text(choices: &mut Choices, depth: usize) -> String {
 }
 
 const NUMBERS: [&str; 20] = [
-    "1.0", "1e3", "1E3", "+7", "-0", "0.1234567891", "1.5e300", "1.5e-300", "1e40", "1e100", "99999999999999999999", ".5", "5.",
-    "1.2.3", "--1", "+", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "0x10",
+    "1.0",
+    "1e3",
+    "1E3",
+    "+7",
+    "-0",
+    "0.1234567891",
+    "1.5e300",
+    "1.5e-300",
+    "1e40",
+    "1e100",
+    "99999999999999999999",
+    ".5",
+    "5.",
+    "1.2.3",
+    "--1",
+    "+",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775808",
+    "0x10",
 ];
 
 fn temporal_text(choices: &mut Choices) -> String {
     let pattern = choices.pick(&[
-        "yyyy-MM-dd", "HH:mm:ss.SSS'Z'", "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'", "yyyy-M-d", "HH\\:mm\\:ss.SSS'Z'",
-        "yyyy-MM-dd'T'HH\\:mm\\:ss.SSS'Z'", "yyyy-MM-dd HH:mm:ss",
+        "yyyy-MM-dd",
+        "HH:mm:ss.SSS'Z'",
+        "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'",
+        "yyyy-M-d",
+        "HH\\:mm\\:ss.SSS'Z'",
+        "yyyy-MM-dd'T'HH\\:mm\\:ss.SSS'Z'",
+        "yyyy-MM-dd HH:mm:ss",
     ]);
     let pattern = pattern.replace('\\', "'\\'");
     let text = DateFormat::new(&pattern).expect("the pattern is right").format(timestamp(choices));
@@ -83,7 +108,9 @@ pub fn config_text(choices: &mut Choices) -> String {
     };
     let text = match choices.below(6) {
         0 | 1 => number,
-        2 => choices.pick(&["true", "False", "TRUE", "yes", "", " ", "1", "0", "null", "1,2", "x", "1d", "NaN", "Infinity"]).to_owned(),
+        2 => choices
+            .pick(&["true", "False", "TRUE", "yes", "", " ", "1", "0", "null", "1,2", "x", "1d", "NaN", "Infinity"])
+            .to_owned(),
         3 => {
             let items = (0..choices.below(5)).map(|_| choices.pick(&["a", "b", "", " c ", "a b", "é"]));
             items.collect::<Vec<_>>().join(choices.pick(&[",", " , ", ",,"]))
