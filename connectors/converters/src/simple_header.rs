@@ -111,12 +111,13 @@ fn payload(parsed: &Parsed, is_typed: bool) -> Value {
         Parsed::Int16(value) => (*value).into(),
         Parsed::Int32(value) => (*value).into(),
         Parsed::Int64(value) => (*value).into(),
-        Parsed::Float32(value) => f64::from(*value).into(),
+        // By its shortest text, which is how it was written.
+        Parsed::Float32(value) => value.to_string().parse::<f64>().unwrap_or(f64::from(*value)).into(),
         Parsed::Float64(value) => (*value).into(),
         Parsed::Decimal(unscaled, scale) if !is_typed => number::to_text(&unscaled.to_string(), *scale).into(),
         Parsed::Decimal(unscaled, _) => STANDARD.encode(unscaled.to_signed_bytes_be()).into(),
-        Parsed::Date(ms) => ms.div_euclid(MS_PER_DAY).into(),
-        Parsed::Time(ms) | Parsed::Timestamp(ms) => (*ms).into(),
+        Parsed::Date(ms) if is_typed => ms.div_euclid(MS_PER_DAY).into(),
+        Parsed::Date(ms) | Parsed::Time(ms) | Parsed::Timestamp(ms) => (*ms).into(),
         Parsed::String(text) => text.as_str().into(),
         Parsed::List(items, _) => items.iter().map(payload).collect::<Value>(),
         Parsed::Map(entries, _) => {

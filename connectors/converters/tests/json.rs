@@ -348,10 +348,13 @@ fn missing_members_read_as_null_or_default_or_are_refused_by_name() {
 #[test]
 fn a_schema_content_stands_for_the_missing_envelope() {
     let converter = converter(&[("schema.content", r#"{"type":"int32"}"#)]);
-    let rows = [Some("1"), Some(r#"{"schema":{"type":"string"},"payload":2}"#), None];
-    let groups = read(&converter, &rows);
+    let groups = read(&converter, &[Some("1"), Some(" 2 "), None]);
     let expected = arrow_array::Int32Array::from(vec![Some(1), Some(2), None]);
     assert_eq!(groups[0].values.as_ref(), &expected as &dyn Array);
+    // Kafka takes an envelope for a payload then, and this one is no integer.
+    for message in [r#"{"schema":{"type":"int32"},"payload":2}"#, "1 2"] {
+        assert!(converter.to_connect_data("t", &BinaryArray::from_iter_values([message])).is_err(), "{message}");
+    }
 }
 
 #[test]

@@ -86,3 +86,21 @@ fn every_converter_has_a_page_that_is_up_to_date() {
         assert_eq!(found, page.markdown(), "{} is not what the code says; SLUICE_BLESS=1 writes it", file.display());
     }
 }
+
+#[test]
+fn the_index_names_every_page() {
+    let mut index = String::from(
+        "# Converters\n\nFor keys, values and headers, under `key.converter.`, `value.converter.` and `header.converter.`.\n\n| | |\n| --- | --- |\n",
+    );
+    for (class, about) in ABOUT {
+        let simple = class.rsplit('.').next().unwrap_or(class);
+        let title = simple.split('$').next().unwrap_or(simple);
+        let own = if class.starts_with("io.sluice") { "sluice-" } else { "" };
+        index.push_str(&format!("| [{title}]({own}{title}.md) | {about} |\n"));
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/README.md");
+    if std::env::var_os("SLUICE_BLESS").is_some() {
+        std::fs::write(&file, &index).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap_or_default(), index, "SLUICE_BLESS=1 writes it");
+}

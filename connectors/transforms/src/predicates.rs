@@ -43,7 +43,7 @@ fn has_header_key_def() -> ConfigDef {
 fn topic_name_matches_def() -> ConfigDef {
     let documentation = "A Java regular expression for matching against the name of a record's topic.";
     let key = ConfigKey::new("pattern", ConfigType::String, Default::Required, Importance::Medium, documentation);
-    ConfigDef::default().define(key)
+    ConfigDef::default().define(key.validator(Validator::NonEmpty))
 }
 
 fn parsed(def: &ConfigDef, config: &ConfigMap, key: &str) -> Result<String, String> {

@@ -71,24 +71,30 @@ impl Page<'_> {
 
     fn write_example(&self, example: &Example, out: &mut String) {
         let _ = writeln!(out, "## {}\n", example.about);
-        let prefix = match self.kind {
-            "transformation" => "transforms.t.",
-            "predicate" => "predicates.p.",
-            "header_converter" => "header.converter.",
-            _ => "value.converter.",
+        let (list, prefix) = match self.kind {
+            "transformation" => (Some(("transforms", "t")), "transforms.t"),
+            "predicate" => (Some(("predicates", "p")), "predicates.p"),
+            "header_converter" => (None, "header.converter"),
+            _ => (None, "value.converter"),
         };
-        out.push_str("```properties\n");
-        let type_key = match self.kind {
-            "transformation" | "predicate" => format!("{prefix}type"),
-            _ => prefix.trim_end_matches('.').to_owned(),
-        };
-        let _ = writeln!(out, "{type_key}={}", example.class);
-        for (key, value) in example.config {
-            let _ = writeln!(out, "{prefix}{key}={value}");
-        }
-        let _ =
-            writeln!(out, "```\n\n```json\n{}\n```\n\nbecomes\n\n```json\n{}\n```\n", example.input, example.output);
+        let class_key = if list.is_some() { format!("{prefix}.type") } else { prefix.to_owned() };
+        let mut lines: Vec<(String, &str)> = list.into_iter().map(|(key, alias)| (key.to_owned(), alias)).collect();
+        lines.push((class_key, example.class));
+        lines.extend(example.config.iter().map(|(key, value)| (format!("{prefix}.{key}"), *value)));
+        let lines: Vec<String> =
+            lines.iter().map(|(key, value)| format!("  {}: {}", quoted(key), quoted(value))).collect();
+        let _ = writeln!(out, "```json\n{{\n{}\n}}\n```\n", lines.join(",\n"));
+        let _ = writeln!(out, "{}\nbecomes\n\n{}", fenced(example.input), fenced(example.output));
     }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn fenced(text: &str) -> String {
+    let language = if text.starts_with('{') { "json" } else { "text" };
+    format!("```{language}\n{text}\n```\n")
 }
 
 fn valid(key: &ConfigKey) -> String {
@@ -123,8 +129,8 @@ mod tests {
             "`a.B$Key`, `a.B$Value`",
             "| `size` | INT | `3` |  | How \\| many. |",
             "## It grows.",
-            "transforms.t.type=a.B$Value\ntransforms.t.size=4\n",
-            "```json\n1\n```\n\nbecomes\n\n```json\n2\n```",
+            "{\n  \"transforms\": \"t\",\n  \"transforms.t.type\": \"a.B$Value\",\n  \"transforms.t.size\": \"4\"\n}",
+            "```text\n1\n```\n\nbecomes\n\n```text\n2\n```",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

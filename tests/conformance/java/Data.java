@@ -70,7 +70,9 @@ final class Data {
         }
         if (value instanceof Boolean) {
             return NODES.booleanNode((Boolean) value);
-        } else if (value instanceof Float || value instanceof Double) {
+        } else if (value instanceof Float) {
+            return tagged("float32", value.toString());
+        } else if (value instanceof Double) {
             return tagged("float", value.toString());
         } else if (value instanceof BigDecimal) {
             return tagged("decimal", value.toString());

@@ -53,6 +53,7 @@ impl Datum {
                 match tag.as_str() {
                     "integer" => Self::Integer(text.parse().expect("an integer")),
                     "float" => Self::Float(text.parse().expect("a float")),
+                    "float32" => Self::of_float32(text.parse().expect("a float")),
                     "decimal" => Self::Decimal(text.to_owned()),
                     "ms" => Self::Ms(text.parse().expect("milliseconds")),
                     "bytes" => Self::Bytes(text.to_owned()),
@@ -104,11 +105,7 @@ impl Datum {
                 Self::of_json(&serde_json::from_str(column.as_string::<i32>().value(row)).expect("JSON"))
             }
             DataType::Utf8 => Self::Text(column.as_string::<i32>().value(row).to_owned()),
-            // By the shortest text, as Java's float is compared.
-            DataType::Float32 => {
-                let value = column.as_primitive::<Float32Type>().value(row);
-                Self::Float(value.to_string().parse().expect("a float"))
-            }
+            DataType::Float32 => Self::of_float32(column.as_primitive::<Float32Type>().value(row)),
             DataType::Float64 => Self::Float(column.as_primitive::<Float64Type>().value(row)),
             DataType::Decimal128(_, scale) => {
                 let unscaled = column.as_primitive::<Decimal128Type>().value(row).to_string();
@@ -165,7 +162,7 @@ impl Datum {
             Parsed::Int16(value) => Self::Integer((*value).into()),
             Parsed::Int32(value) => Self::Integer((*value).into()),
             Parsed::Int64(value) => Self::Integer((*value).into()),
-            Parsed::Float32(value) => Self::Float(value.to_string().parse().expect("a float")),
+            Parsed::Float32(value) => Self::of_float32(*value),
             Parsed::Float64(value) => Self::Float(*value),
             Parsed::Decimal(unscaled, scale) => Self::Decimal(number::to_text(&unscaled.to_string(), *scale)),
             Parsed::Date(ms) | Parsed::Time(ms) | Parsed::Timestamp(ms) => Self::Ms(*ms),
@@ -190,15 +187,16 @@ impl Datum {
         Self::Map(unique)
     }
 
-    /// Equal, where NaN equals itself and a float32 that was written as a text equals the float64 of that text.
+    /// As its shortest text says, which is the same float64 on both sides.
+    fn of_float32(value: f32) -> Self {
+        Self::Float(value.to_string().parse().expect("a float"))
+    }
+
+    /// Equal, where NaN equals itself.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Float(left), Self::Float(right)) => {
-                left == right
-                    || (left.is_nan() && right.is_nan())
-                    || *left as f32 == *right as f32 && is_narrow(*left, *right)
-            }
+            (Self::Float(left), Self::Float(right)) => left == right || (left.is_nan() && right.is_nan()),
             (Self::List(left), Self::List(right)) => {
                 left.len() == right.len() && left.iter().zip(right).all(|(left, right)| left.is_same(right))
             }
@@ -216,9 +214,4 @@ impl Datum {
             _ => self == other,
         }
     }
-}
-
-/// Whether both are texts of a float32: Java before 19 does not always write the shortest.
-fn is_narrow(left: f64, right: f64) -> bool {
-    ((left - right) / left.abs().max(f64::MIN_POSITIVE)).abs() < 1e-6
 }

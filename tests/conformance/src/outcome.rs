@@ -83,10 +83,17 @@ pub fn plain_schema(schema: &Value) -> Value {
     match schema {
         Value::Object(members) => {
             let mut plain = Map::new();
+            let is_float32 = members.get("type").is_some_and(|kind| kind == "float");
             for (name, value) in members {
                 let is_silent = value.is_null() || (name == "optional" && value == false);
-                if !is_silent {
-                    plain.insert(name.clone(), plain_schema(value));
+                // Of a float32 Java may have written one digit more.
+                let shortest = |value: f64| (value as f32).to_string().parse::<f64>().unwrap_or(value);
+                match value.as_f64() {
+                    Some(default) if is_float32 && name == "default" => {
+                        plain.insert(name.clone(), shortest(default).into());
+                    }
+                    _ if is_silent => {}
+                    _ => drop(plain.insert(name.clone(), plain_schema(value))),
                 }
             }
             Value::Object(plain)

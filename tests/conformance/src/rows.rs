@@ -32,12 +32,13 @@ pub fn batch_of(case: &Case) -> ConnectBatch {
     }
     let timestamps: Int64Array = case.records.iter().map(|record| record.timestamp).collect();
     let partitions: Int32Array = case.records.iter().map(|record| record.partition).collect();
+    let tombstones = tombstones_of(&value_field, &values, tombstones);
     let builder = ConnectBatch::builder(case.topic.as_str(), &value_field, values)
         .key(&key_field, keys)
         .timestamps(timestamps)
         .partitions(partitions)
         .headers(headers.finish())
-        .tombstones(tombstones_of(&value_field, &values, tombstones));
+        .tombstones(tombstones);
     let builder = if case.is_sink { builder.offsets(Int64Array::from_iter_values(0..rows as i64)) } else { builder };
     builder.build().expect("the columns make a batch")
 }

@@ -208,7 +208,7 @@ fn data_is_written_as_kafka_writes_it() -> Result<()> {
         for ((envelope, java), ours) in envelopes.iter().zip(written(&answer)).zip(ours) {
             report.compared += 1;
             report.valued += usize::from(java.is_ok());
-            if let Some(problem) = allowed::written(kind.class, &java, &ours, &mut report) {
+            if let Some(problem) = allowed::written(kind.class, schema.is_none(), &java, &ours, &mut report) {
                 report.differ(&format!("{} {role_name}: {problem}", kind.class), || {
                     let text = |bytes: &Result<Option<Vec<u8>>, String>| {
                         bytes.clone().map(|bytes| bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))

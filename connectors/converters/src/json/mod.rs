@@ -49,6 +49,10 @@ pub fn config_def() -> ConfigDef {
     let boolean = |name: &str, default: &str, doc: &str| {
         ConfigKey::new(name, ConfigType::Boolean, Default::Value(default.into()), Importance::High, doc)
     };
+    let replace_null = ConfigKey {
+        importance: Importance::Low,
+        ..boolean("replace.null.with.default", "true", "Whether a null field with a default reads as the default.")
+    };
     let format = ConfigKey::new(
         "decimal.format",
         ConfigType::String,
@@ -75,11 +79,7 @@ pub fn config_def() -> ConfigDef {
         .define(boolean("schemas.enable", "true", "Include schemas within each of the serialized values and keys."))
         .define(cache)
         .define(format)
-        .define(boolean(
-            "replace.null.with.default",
-            "true",
-            "Whether a null field with a default reads as the default.",
-        ))
+        .define(replace_null)
         .define(content)
 }
 

@@ -15,7 +15,7 @@ const SHAPE: &str = "JsonConverter with schemas.enable requires \"schema\" and \
                      additional fields. If you are trying to deserialize plain JSON data, set schemas.enable=false in \
                      your converter configuration.";
 
-/// Every row of `bytes`; `content` is the schema of those that are bare payloads.
+/// Every row of `bytes`. With `content` all of them are bare payloads of that schema, also one that looks like an envelope.
 ///
 /// # Errors
 /// A row that is no envelope, or whose payload does not fit its schema.
@@ -89,8 +89,8 @@ impl<'a> Reader<'a> {
 
     fn read_with_content(&mut self, row: u32, message: &'a [u8], content: &ConnectSchema) -> Result<(), ConvertError> {
         let group = self.group_for(Some(content.clone()))?;
-        let payload = Envelope::parse(message).map_err(not_json)?.map_or(0, |envelope| envelope.payload);
-        self.read_payload(row, message, payload, group).map(|_| ())
+        let mut parser = self.read_payload(row, message, 0, group)?;
+        parser.end().map_err(not_json)
     }
 
     fn group_of(&mut self, schema_text: &'a [u8]) -> Result<usize, ConvertError> {

@@ -51,8 +51,25 @@ impl Merger {
         (self.common, self.is_incompatible) = (None, true);
     }
 
-    pub fn common(self) -> Option<ConnectSchema> {
-        self.common
+    pub fn common(self) -> Common {
+        Common { exists: self.last_type.is_some() && !self.is_incompatible, schema: self.common }
+    }
+}
+
+/// What items have in common: nothing, a schema, or that they are lists (or maps) which have none themselves.
+pub struct Common {
+    pub exists: bool,
+    pub schema: Option<ConnectSchema>,
+}
+
+impl Common {
+    /// The items made to fit; `None` when one cannot be. A null does not fit what the others have in common.
+    pub fn align(&self, items: Vec<Parsed>) -> Option<Vec<Parsed>> {
+        match &self.schema {
+            Some(schema) => items.into_iter().map(|item| convert(schema, item)).collect(),
+            None if self.exists && items.contains(&Parsed::Null) => None,
+            None => Some(items),
+        }
     }
 }
 
@@ -65,7 +82,7 @@ fn same_type(left: &ConnectSchema, right: &ConnectSchema) -> bool {
 }
 
 /// `None` when it cannot be: also for null, since the schema of the others is required.
-pub fn convert(schema: &ConnectSchema, item: Parsed) -> Option<Parsed> {
+fn convert(schema: &ConnectSchema, item: Parsed) -> Option<Parsed> {
     let is_temporal = matches!(item, Parsed::Date(_) | Parsed::Time(_) | Parsed::Timestamp(_));
     Some(match (&schema.kind, schema.name.as_deref()) {
         (_, Some(DATE | TIME | TIMESTAMP)) if is_temporal => item,

@@ -1,9 +1,8 @@
 //! A text to a value. Source: Kafka `Values.parseString`, whose two inner parsers these follow rule by rule: what they make of
 //! unfinished lists, blanks and escapes is what existing headers mean.
 
-use super::merge::{Merger, convert};
+use super::merge::{Common, Merger};
 use super::{EntrySchemas, Parsed};
-use crate::ConnectSchema;
 use crate::date_format::DateFormat;
 use crate::number;
 use num_bigint::BigInt;
@@ -134,9 +133,9 @@ impl ValueParser<'_> {
         let mut merger = Merger::default();
         while self.tokens.has_next() {
             if self.tokens.can_consume("]") {
-                let schema = merger.common();
-                let items = aligned(items, schema.as_ref())?;
-                return Ok(Parsed::List(items, schema.map(Box::new)));
+                let common = merger.common();
+                let items = common.align(items).ok_or(Refused)?;
+                return Ok(Parsed::List(items, common.schema.map(Box::new)));
             }
             if self.tokens.can_consume(",") {
                 return Err(Refused);
@@ -178,20 +177,17 @@ impl ValueParser<'_> {
     }
 }
 
-fn finish_map(
-    entries: Vec<(Parsed, Parsed)>,
-    key: Option<ConnectSchema>,
-    value: Option<ConnectSchema>,
-) -> Result<Parsed, Refused> {
+fn finish_map(entries: Vec<(Parsed, Parsed)>, key: Common, value: Common) -> ParseResult {
     // Without a common key nothing is converted, as in Kafka.
-    let value = value.filter(|_| key.is_some());
+    let value = if key.exists { value } else { Common { exists: false, schema: None } };
     let (keys, values): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
-    let (keys, values) = (aligned(keys, key.as_ref())?, aligned(values, value.as_ref())?);
+    let (keys, values) = (key.align(keys).ok_or(Refused)?, value.align(values).ok_or(Refused)?);
     let mut converted = Vec::with_capacity(keys.len());
     for (key, value) in keys.into_iter().zip(values) {
         put(&mut converted, key, value);
     }
-    Ok(Parsed::Map(converted, EntrySchemas { key: key.map(Box::new), value: value.map(Box::new) }))
+    let schemas = EntrySchemas { key: key.schema.map(Box::new), value: value.schema.map(Box::new) };
+    Ok(Parsed::Map(converted, schemas))
 }
 
 /// A later value of the same key takes the place of the earlier one.
@@ -199,13 +195,6 @@ fn put(entries: &mut Vec<(Parsed, Parsed)>, key: Parsed, value: Parsed) {
     match entries.iter_mut().find(|(existing, _)| *existing == key) {
         Some(entry) => entry.1 = value,
         None => entries.push((key, value)),
-    }
-}
-
-fn aligned(items: Vec<Parsed>, schema: Option<&ConnectSchema>) -> Result<Vec<Parsed>, Refused> {
-    match schema {
-        Some(schema) => items.into_iter().map(|item| convert(schema, item).ok_or(Refused)).collect(),
-        None => Ok(items),
     }
 }
 

@@ -34,6 +34,7 @@ fn a_texts_type_is_guessed_as_kafka_does() {
         ("[1,", text("[1,")),
         ("[1,,2]", text("[1,,2]")),
         ("[1,null]", text("[1,null]")),
+        ("[[],null]", text("[[],null]")),
         ("{null:1}", text("{null:1}")),
         ("{a", text("{a")),
         ("{\"a\"}", text("{\"a\"}")),

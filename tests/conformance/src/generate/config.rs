@@ -175,14 +175,14 @@ impl Keys<'_> {
         }
         if self.choices.percent(50) {
             self.put("renames", |choices, names| {
-                let mapping = |choices: &mut Choices| match choices.below(30) {
+                let mapping = |choices: &mut Choices, number: i64| match choices.below(30) {
                     0 => "a:".to_owned(),
                     1 => "a".to_owned(),
                     2 => "a:b:c".to_owned(),
                     3 => format!("{}:{}", choices.any_of(names), choices.any_of(names)),
-                    _ => format!("{}:to{}", choices.any_of(names), choices.below(3)),
+                    _ => format!("{}:to{number}", choices.any_of(names)),
                 };
-                (0..choices.between(1, 2)).map(|_| mapping(choices)).collect::<Vec<_>>().join(",")
+                (0..choices.between(1, 2)).map(|number| mapping(choices, number)).collect::<Vec<_>>().join(",")
             });
         }
     }

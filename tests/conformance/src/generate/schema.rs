@@ -166,7 +166,11 @@ pub fn payload_of(choices: &mut Choices, schema: &Value) -> Value {
         ("int64", _) if choices.percent(50) => timestamp(choices).into(),
         ("int64", _) => choices.between(i64::MIN, i64::MAX).into(),
         ("float", _) => {
-            let value = float(choices) as f32;
+            // Few digits: of more, Java before 19 may write one too many.
+            let value = match choices.below(4) {
+                0 => choices.any_of(&[0.0, 0.5, -1.5, 1e10, -3e38, 1e-5]),
+                _ => choices.between(-99_999, 99_999) as f32 / choices.any_of(&[1.0, 2.0, 10.0, 100.0]),
+            };
             value.to_string().parse::<f64>().expect("a float").into()
         }
         ("double", _) => float(choices).into(),
