@@ -174,6 +174,20 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_may_be_left_out_is_not_held_against_its_validator() {
+        let range = key("a", ConfigType::Int, Default::Unset).validator(Validator::at_least(1.0));
+        let values = key("b", ConfigType::String, Default::Unset).validator(Validator::one_of(&["x"]));
+        let def = ConfigDef::default().define(range).define(values);
+        assert_eq!(def.parse(&ConfigMap::new()), Ok(ConfigMap::new()));
+        let errors = def.parse(&config(&[("a", "x")])).unwrap_err();
+        let expected = [
+            "Invalid value x for configuration a: Not a number of type INT",
+            "Invalid value null for configuration a: Value must be non-null",
+        ];
+        assert_eq!(errors, expected);
+    }
+
+    #[test]
     fn a_dependent_that_nobody_defines_is_an_error_of_its_own() {
         let mut parent = key("a", ConfigType::String, Default::Unset);
         parent.dependents = vec!["nowhere".to_owned()];

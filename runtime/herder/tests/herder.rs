@@ -257,7 +257,7 @@ async fn two_patches_at_once_both_count() {
     let mut patching = tokio::task::JoinSet::new();
     for key in patches.clone() {
         let herder = hub.herder.clone();
-        patching.spawn(async move { herder.patch_config("c", config(&[(&key, "1")])).await.map(drop) });
+        patching.spawn(async move { herder.patch_config("c", config(&[(key.as_str(), "1")])).await.map(drop) });
     }
     while let Some(patched) = patching.join_next().await {
         patched.unwrap().unwrap();

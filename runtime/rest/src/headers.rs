@@ -91,7 +91,7 @@ impl AnswerHeaders {
         for rule in &self.rules {
             let value = match &rule.value {
                 RuleValue::Text(value) => value.clone(),
-                RuleValue::Date(after) => match HeaderValue::try_from(http_date(SystemTime::now() + *after)) {
+                RuleValue::Date(after) => match HeaderValue::try_from(http_date(later(*after))) {
                     Ok(value) => value,
                     Err(_) => continue,
                 },
@@ -107,6 +107,12 @@ impl AnswerHeaders {
     fn lets_in(&self, origin: &HeaderValue) -> bool {
         self.allow_origin.iter().any(|allowed| allowed == "*" || allowed.as_bytes() == origin.as_bytes())
     }
+}
+
+/// A time that cannot be said is now.
+fn later(after: Duration) -> SystemTime {
+    let now = SystemTime::now();
+    now.checked_add(after).unwrap_or(now)
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`

@@ -131,7 +131,7 @@ impl ConfigKey {
     }
 
     /// The value, and everything wrong with it. As in Kafka the validator sees a value that is missing or does not parse as null, and
-    /// may have something to say about that too.
+    /// may have something to say about that too; a default is right.
     pub(super) fn validate(&self, given: Option<&str>) -> ConfigValue {
         let mut errors = Vec::new();
         let value = match (given, &self.default) {
@@ -142,8 +142,8 @@ impl ConfigKey {
                     None
                 }
             },
-            (None, Default::Value(value)) => Some(value.clone()),
-            (None, Default::Unset) => None,
+            (None, Default::Value(value)) => return ConfigValue::new(&self.name, Some(value.clone()), errors),
+            (None, Default::Unset) => return ConfigValue::new(&self.name, None, errors),
             (None, Default::Required) => {
                 errors.push(format!("Missing required configuration \"{}\" which has no default value.", self.name));
                 None

@@ -107,7 +107,7 @@ fn keyed(items: Vec<Value>) -> Value {
         Some(keys) if !keys.is_empty() => {
             let mut members = Map::new();
             for (key, item) in keys.into_iter().zip(items) {
-                let repeated = members.keys().filter(|known| known.split(" #").next() == Some(&key)).count();
+                let repeated = members.keys().filter(|known| known.split(" #").next() == Some(key.as_str())).count();
                 members.insert(if repeated == 0 { key } else { format!("{key} #{}", repeated + 1) }, item);
             }
             Value::Object(members)

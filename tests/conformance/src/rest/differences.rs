@@ -78,7 +78,7 @@ impl Is {
         match self {
             Self::Anything => true,
             Self::BothText => says_something(kafka) && says_something(ours),
-            Self::Numbers(theirs, wanted) => kafka == Some(&theirs.into()) && ours == Some(&wanted.into()),
+            Self::Numbers(theirs, wanted) => kafka == Some(&Value::from(theirs)) && ours == Some(&Value::from(wanted)),
             Self::OnlyKafka => kafka.is_some() && ours.is_none(),
             Self::OnlyOurs => kafka.is_none() && ours.is_some(),
         }

@@ -68,7 +68,7 @@ async fn play_step(step: &Step, server: &Server) -> Result<Vec<Answer>> {
     for condition in &step.until {
         wait(condition, server).await?;
     }
-    let sent = step.requests.iter().map(|request| async {
+    let sent = step.requests.iter().map(|request| async move {
         let answer = if step.once { send(request, server).await? } else { send_patiently(request, server).await? };
         judged(step, answer, server)
     });
