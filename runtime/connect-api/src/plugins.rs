@@ -89,7 +89,13 @@ impl PluginRegistry {
         self.plugins.write().insert(class, Plugin::Transformation(plugin));
     }
 
-    pub fn add_converter(&self, class: &'static str, config: fn() -> ConfigDef, make: ConverterFactory) {
+    pub fn add_converter(
+        &self,
+        class: &'static str,
+        config: fn() -> ConfigDef,
+        make: impl Fn(ConverterRole, &ConfigMap) -> Result<Box<dyn Converter>, String> + Send + Sync + 'static,
+    ) {
+        let make: ConverterFactory = Arc::new(make);
         self.plugins.write().insert(class.to_owned(), Plugin::Converter { class, config, make });
     }
 

@@ -6,6 +6,7 @@
 //! What it is not: it knows no bytes on a wire (converters do), no log, no WASM, and does no I/O.
 
 pub mod batch;
+pub mod column;
 pub mod headers;
 pub mod id;
 pub mod number;

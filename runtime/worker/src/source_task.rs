@@ -45,9 +45,9 @@ impl WorkerSourceTask {
     /// Whatever the task needs and cannot have.
     pub async fn build(parts: TaskParts, settings: ConnectorSettings) -> Result<Self, TaskError> {
         let context = &parts.shared.context;
-        let converters = Converters::build(&settings, &context.plugins)?;
         let clock = context.clock.clone();
         let lifecycle = parts.lifecycle.clone();
+        let converters = Converters::build(&settings, &context.plugins, clock.clone(), lifecycle.clone())?;
         let chain = TransformationChain::build(&settings, &context.plugins, clock.clone(), lifecycle).await?;
         // Fences an earlier run of this task before its offsets are read.
         let transactional_id = parts.transactional_id();
@@ -87,7 +87,7 @@ impl WorkerSourceTask {
         while self.is_started().await? {
             let Some(polled) = self.poll().await? else { continue };
             let batches = self.transform(polled.batches).await?;
-            let rows = self.convert(batches)?;
+            let rows = self.convert(batches).await?;
             self.append(rows, polled.offsets).await?;
             self.committed().await?;
         }
@@ -196,9 +196,10 @@ impl WorkerSourceTask {
         Ok(all)
     }
 
-    fn convert(&mut self, batches: Vec<ConnectBatch>) -> Result<Vec<ConvertedRows>, TaskError> {
+    async fn convert(&mut self, batches: Vec<ConnectBatch>) -> Result<Vec<ConvertedRows>, TaskError> {
         let mut all = Vec::with_capacity(batches.len());
         for batch in batches.into_iter().filter(|batch| !batch.is_empty()) {
+            self.converters.prepare_from_connect(&batch).await?;
             let (rows, errors) = self.converters.from_connect_data(batch);
             self.report(&errors)?;
             all.extend(rows);
