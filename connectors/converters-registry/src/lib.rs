@@ -1,4 +1,4 @@
-//! Converters whose schemas are registered: Avro (and, beside it, Protobuf and JSON Schema), on whole columns.
+//! Converters whose schemas are registered: Avro, Protobuf and JSON Schema, on whole columns.
 //!
 //! [`RegistryConverter`] knows Confluent's wire format and the registry; a [`format::Format`] knows one language of schemas and
 //! its payloads. What a registry itself must know of a language (is a text a schema, what is its canonical form, may it
@@ -13,7 +13,9 @@ pub mod config;
 mod converter;
 mod decimal;
 pub mod format;
+pub mod json_schema;
 pub mod ordered_json;
+pub mod protobuf;
 pub mod registered;
 pub mod subject;
 
@@ -27,5 +29,11 @@ pub type RegistryProvider = Arc<dyn Fn(&ConfigMap) -> Result<Arc<dyn SchemaRegis
 
 /// Adds every converter of this crate under its Confluent class name.
 pub fn register(plugins: &PluginRegistry, provider: RegistryProvider) {
-    plugins.add_converter(avro::CLASS, avro::config_def, move |role, config| avro::make(role, config, &provider));
+    let own = Arc::clone(&provider);
+    plugins.add_converter(avro::CLASS, avro::config_def, move |role, config| avro::make(role, config, &own));
+    let own = Arc::clone(&provider);
+    plugins.add_converter(protobuf::CLASS, protobuf::config_def, move |role, config| protobuf::make(role, config, &own));
+    plugins.add_converter(json_schema::CLASS, json_schema::config_def, move |role, config| {
+        json_schema::make(role, config, &provider)
+    });
 }

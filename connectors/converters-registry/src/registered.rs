@@ -15,7 +15,8 @@ pub fn canonical(kind: SchemaKind, text: &str, references: &[(String, String)], 
             let schema = avro(text, references)?;
             Ok(if normalize { print_normalized(&schema.root) } else { print(&schema.root) })
         }
-        SchemaKind::Json | SchemaKind::Protobuf => Err(format!("schemas of type {kind} are not known to this registry yet")),
+        SchemaKind::Json => crate::json_schema::canonical(text),
+        SchemaKind::Protobuf => crate::protobuf::schema::canonical(text, references),
     }
 }
 
@@ -51,8 +52,8 @@ pub fn has_compatibility_checks(kind: SchemaKind) -> bool {
 ///
 /// # Errors
 /// The text is no such schema.
-pub fn serialized(_text: &str) -> Result<String, String> {
-    Err("schemas of type PROTOBUF are not known to this registry yet".to_owned())
+pub fn serialized(text: &str, references: &[(String, String)]) -> Result<String, String> {
+    crate::protobuf::schema::serialized(text, references)
 }
 
 fn avro(text: &str, references: &[(String, String)]) -> Result<AvroSchema, String> {

@@ -116,6 +116,20 @@ async fn names_that_avro_does_not_allow_are_refused_or_scrubbed() {
 }
 
 #[tokio::test]
+async fn two_types_of_one_name_are_refused() {
+    let map = |value| of(SchemaType::Map(Box::new(of(SchemaType::Int32)), Box::new(of(value))));
+    let same = structure(vec![("a", map(SchemaType::Int64)), ("b", map(SchemaType::Int64))]);
+    let row = json!({"a": [[1, 2]], "b": []});
+    let text = registered(&[], &same, row.clone()).await;
+    assert!(text.ends_with(r#"{"name":"b","type":{"type":"array","items":"MapEntry"}}]}"#), "{text}");
+    let registry = Registry::open().await;
+    let other = structure(vec![("a", map(SchemaType::Int64)), ("b", map(SchemaType::String))]);
+    let (field, values) = column(&other, &[row]);
+    let refused = write(&*converter(&registry, &[]), &field, &values).await.unwrap_err();
+    assert!(refused.contains("Can't redefine: io.confluent.connect.avro.MapEntry"), "{refused}");
+}
+
+#[tokio::test]
 async fn what_foreign_producers_write_is_read_as_confluents_converter_reads_it() {
     let schema = r#"{"type":"record","name":"Order","namespace":"org.acme","doc":"an order","fields":[
         {"name":"id","type":"long","doc":"its id"},
@@ -383,9 +397,11 @@ async fn decimals_keep_their_digits_in_every_width() {
     let registry = Registry::open().await;
     let converter = converter(&registry, &[]);
     let decimal = of(SchemaType::Bytes).named(DECIMAL, 1).parameter(SCALE, "2").parameter(PRECISION, "5");
-    let (field, values) = column(&decimal, &[json!("AYag")]);
-    let bytes = write(&*converter, &field, &values).await;
-    assert!(bytes.is_err() || values.as_primitive::<Decimal128Type>().value(0) == 100_000);
+    let (field, values) = column(&decimal, &[json!("AYaf")]);
+    let bytes = write(&*converter, &field, &values).await.unwrap();
+    assert_eq!(bytes.value(0)[5..], [6, 0x01, 0x86, 0x9F]);
+    let back = read(&*converter, &bytes).await.unwrap().remove(0).values;
+    assert_eq!(back.as_primitive::<Decimal128Type>().value(0), 99_999);
     // 6 digits, written by somebody who does not look at the precision.
     let schema = r#"{"type":"bytes","logicalType":"decimal","precision":5,"scale":2}"#;
     let refused = read_foreign(&[], schema, &[6, 0x0F, 0x42, 0x40]).await.unwrap_err();
@@ -419,7 +435,7 @@ proptest! {
             // The registry's version, which the schema did not have.
             back.version = None;
             assert_eq!(back, schema);
-            assert_eq!(&converted.values, &values);
+            assert_eq!(payloads(&converted.field, &converted.values), payloads(&field, &values));
         });
     }
 

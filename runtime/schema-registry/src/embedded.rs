@@ -14,7 +14,7 @@ use crate::{
 use parking_lot::RwLock;
 use sluice_client::Broker;
 use sluice_connect_api::schema_registry::{
-    CompatibilityLevel, SchemaReference, SchemaText, SubjectVersion, VersionSelector,
+    CompatibilityLevel, SchemaKind, SchemaReference, SchemaText, SubjectVersion, VersionSelector,
 };
 use sluice_connect_api::{RegistryError, SchemaRegistry};
 use sluice_converters_registry::registered::{self, Whole};
@@ -192,6 +192,20 @@ impl EmbeddedRegistry {
         Ok((canonical, references))
     }
 
+    /// The form that a client asks for with `format`: `serialized` is a Protobuf schema's descriptor in base64. Any other is
+    /// the text as it is stored.
+    ///
+    /// # Errors
+    /// 42201.
+    pub fn formatted(&self, schema: SchemaText, format: Option<&str>) -> Result<SchemaText> {
+        if schema.kind != SchemaKind::Protobuf || format != Some("serialized") {
+            return Ok(schema);
+        }
+        let references = self.resolve(&schema.references)?;
+        let text = registered::serialized(&schema.text, &references).map_err(invalid_schema)?;
+        Ok(SchemaText { text, ..schema })
+    }
+
     /// Texts by name, those that others need first.
     fn resolve(&self, references: &[SchemaReference]) -> Result<Vec<(String, String)>> {
         let store = self.store.read();
@@ -351,17 +365,11 @@ impl EmbeddedRegistry {
             let earlier_references = self.resolve(&earlier.schema.references)?;
             let old = Whole { text: &earlier.schema.text, references: &earlier_references };
             let new = Whole { text: &schema.text, references };
-            let differences = |reader, writer, names: [&str; 2]| {
-                let found = registered::differences(schema.kind, reader, writer).map_err(invalid_schema)?;
-                Ok::<_, RegistryError>(found.into_iter().map(move |text| {
-                    text.replacen("%s", names[0], 1).replacen("%s", names[1], 1)
-                }))
-            };
             if level.is_forward() {
-                messages.extend(differences(old, new, ["old", "new"])?);
+                messages.extend(differences(schema.kind, old, new, ["old", "new"])?);
             }
             if level.is_backward() {
-                messages.extend(differences(new, old, ["new", "old"])?);
+                messages.extend(differences(schema.kind, new, old, ["new", "old"])?);
             }
             if !messages.is_empty() {
                 messages.push(format!("{{oldSchemaVersion: {}}}", earlier.version));
@@ -546,6 +554,13 @@ impl EmbeddedRegistry {
         }
         self.write(&[records::mode_entry(subject, mode)], |store| store.set_mode(subject, mode)).await
     }
+}
+
+/// `names` are those of the reader's and the writer's schema.
+fn differences(kind: SchemaKind, reader: Whole<'_>, writer: Whole<'_>, names: [&str; 2]) -> Result<Vec<String>> {
+    let found = registered::differences(kind, reader, writer).map_err(invalid_schema)?;
+    let named = |text: String| text.replacen("%s", names[0], 1).replacen("%s", names[1], 1);
+    Ok(found.into_iter().map(named).collect())
 }
 
 fn shown(text: &str) -> String {

@@ -71,12 +71,12 @@ pub fn read(key: &[u8], value: &[u8]) -> Result<Option<Record>, String> {
             Some(Record::Schema(value.into_stored()?))
         }
         ("CONFIG", subject) => {
-            let level = text("compatibilityLevel").map(str::parse).transpose();
+            let level = text("compatibilityLevel").map(str::parse::<CompatibilityLevel>).transpose();
             let level = level.map_err(|error| error.to_string())?;
             level.map(|level| Record::Config { subject, level })
         }
         ("MODE", subject) => {
-            let mode = text("mode").map(str::parse).transpose().map_err(|error| error.to_string())?;
+            let mode = text("mode").map(str::parse::<Mode>).transpose().map_err(|error| error.to_string())?;
             mode.map(|mode| Record::Mode { subject, mode })
         }
         ("DELETE_SUBJECT", Some(subject)) => {

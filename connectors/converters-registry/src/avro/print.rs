@@ -3,7 +3,7 @@
 
 use super::schema::{Kind, Name, RecordField, Schema};
 use crate::ordered_json::{Json, Members};
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// The schema on one line; each named type is written out where it comes first.
 #[must_use]
@@ -21,7 +21,8 @@ pub fn print_normalized(schema: &Schema) -> String {
 
 #[derive(Default)]
 struct Printer {
-    written: HashSet<String>,
+    /// Definitions by full name. One that differs is written out again, for whoever reads the text to refuse.
+    written: HashMap<String, Schema>,
     is_normalized: bool,
 }
 
@@ -42,7 +43,7 @@ impl Printer {
                 members.insert("values".into(), self.json(value, namespace));
             }
             Kind::Record(record) => {
-                if !self.written.insert(record.name.full()) {
+                if self.is_written(schema) {
                     return self.reference(&record.name.full(), namespace);
                 }
                 self.begin("record", &record.name, record.doc.as_deref(), namespace, &mut members);
@@ -51,7 +52,7 @@ impl Printer {
                 members.insert("fields".into(), Json::Array(fields));
             }
             Kind::Enum(enumeration) => {
-                if !self.written.insert(enumeration.name.full()) {
+                if self.is_written(schema) {
                     return self.reference(&enumeration.name.full(), namespace);
                 }
                 self.begin("enum", &enumeration.name, enumeration.doc.as_deref(), namespace, &mut members);
@@ -61,7 +62,7 @@ impl Printer {
                 }
             }
             Kind::Fixed(fixed) => {
-                if !self.written.insert(fixed.name.full()) {
+                if self.is_written(schema) {
                     return self.reference(&fixed.name.full(), namespace);
                 }
                 self.begin("fixed", &fixed.name, fixed.doc.as_deref(), namespace, &mut members);
@@ -83,6 +84,15 @@ impl Printer {
             members.insert("aliases".into(), texts(aliases));
         }
         Json::Object(members)
+    }
+
+    fn is_written(&mut self, schema: &Schema) -> bool {
+        let name = schema.full_name();
+        let is_written = self.written.get(&name).is_some_and(|written| written == schema);
+        if !is_written {
+            self.written.insert(name, schema.clone());
+        }
+        is_written
     }
 
     fn reference(&self, name: &str, namespace: Option<&str>) -> Json {

@@ -57,8 +57,8 @@ pub fn column(schema: &ConnectSchema, rows: &[Value]) -> (Field, ArrayRef) {
     let texts: Vec<String> = rows.iter().map(Value::to_string).collect();
     let bytes = BinaryArray::from_iter(texts.iter().map(|text| Some(text.as_bytes())));
     let mut converted = converter.to_connect_data("t", &bytes).unwrap();
-    let only = converted.remove(0);
-    ((*only.field).clone(), only.values)
+    // The parameters of the field itself are in their own order.
+    (schema.to_field("value").unwrap(), converted.remove(0).values)
 }
 
 /// A column as payloads again.
@@ -135,10 +135,11 @@ fn any_schema(random: &mut Random, names: &mut u32, depth: u32, limits: Limits) 
         14 => {
             let kind = if limits.maps_with_other_keys && random.below(3) == 0 { SchemaType::Int32 } else { SchemaType::String };
             *names += 1;
+            let name = format!("org.test.M{names}");
             let mut value = any_schema(random, names, if limits.nested_lists { depth - 1 } else { 0 }, limits);
             value.optional &= limits.nullable_items;
             let mut map = ConnectSchema::new(SchemaType::Map(Box::new(ConnectSchema::new(kind.clone())), Box::new(value)));
-            map.name = (kind == SchemaType::Int32).then(|| format!("org.test.M{names}"));
+            map.name = (kind == SchemaType::Int32).then_some(name);
             map
         }
         _ => any_struct(random, names, depth - 1, limits),

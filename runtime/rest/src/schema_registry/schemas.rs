@@ -2,7 +2,7 @@
 
 use super::Registry;
 use super::answer::{Answer, Json, RegistryFailure, Text, UNCHECKED, page, parse_id, parse_version, text};
-use super::subjects::{body, formatted};
+use super::subjects::body;
 use crate::request::is_true;
 use crate::router::Query;
 use axum::extract::{Path, State};
@@ -33,7 +33,7 @@ pub async fn list(State(registry): State<Registry>, Query(query): Query) -> Answ
     let prefix = text(&query, "subjectPrefix").unwrap_or_default();
     let found = registry.all_versions(prefix, is_true(&query, "deleted"), is_true(&query, "latestOnly"));
     let found: Result<Vec<SchemaBody>, _> =
-        page(found, &query)?.into_iter().map(|stored| body(stored, text(&query, "format"))).collect();
+        page(found, &query)?.into_iter().map(|stored| body(&registry, stored, text(&query, "format"))).collect();
     Ok(Json(found?))
 }
 
@@ -42,7 +42,7 @@ pub async fn by_id(
     Path(id): Path<String>,
     Query(query): Query,
 ) -> Answer<SchemaBody> {
-    let schema = formatted(registry.find_schema(parse_id(&id)?)?, text(&query, "format"))?;
+    let schema = registry.formatted(registry.find_schema(parse_id(&id)?)?, text(&query, "format"))?;
     let max_id = is_true(&query, "fetchMaxId").then(|| registry.id_max());
     Ok(Json(SchemaBody { max_id, ..SchemaBody::of_schema(&schema) }))
 }
@@ -53,7 +53,7 @@ pub async fn text_by_id(
     Query(query): Query,
 ) -> Result<Text, RegistryFailure> {
     let schema = registry.find_schema(parse_id(&id)?)?;
-    Ok(Text(formatted(schema, text(&query, "format"))?.text))
+    Ok(Text(registry.formatted(schema, text(&query, "format"))?.text))
 }
 
 pub async fn subjects_by_id(

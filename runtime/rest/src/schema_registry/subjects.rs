@@ -6,31 +6,19 @@ use crate::request::is_true;
 use crate::router::Query;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use sluice_connect_api::schema_registry::{SchemaKind, SchemaText, VersionSelector};
+use sluice_connect_api::schema_registry::VersionSelector;
 use sluice_converters_registry::registered::has_compatibility_checks;
 use sluice_schema_registry::wire::SchemaBody;
 use sluice_schema_registry::{Registering, StoredVersion};
 
-/// The form that `format` asks for; without it, the text as it is stored.
-pub fn formatted(schema: SchemaText, format: Option<&str>) -> Result<SchemaText, RegistryFailure> {
-    match (schema.kind, format) {
-        (SchemaKind::Protobuf, Some("serialized")) => {
-            let text = sluice_converters_registry::registered::serialized(&schema.text);
-            let text = text.map_err(sluice_schema_registry::invalid_schema)?;
-            Ok(SchemaText { text, ..schema })
-        }
-        _ => Ok(schema),
-    }
-}
-
-pub fn body(stored: StoredVersion, format: Option<&str>) -> Result<SchemaBody, RegistryFailure> {
+pub fn body(registry: &Registry, stored: StoredVersion, format: Option<&str>) -> Result<SchemaBody, RegistryFailure> {
     let StoredVersion { subject, version, id, schema, deleted } = stored;
     Ok(SchemaBody {
         subject: Some(subject),
         version: Some(version.into()),
         id: Some(id.into()),
         deleted: deleted.then_some(true),
-        ..SchemaBody::of_schema(&formatted(schema, format)?)
+        ..SchemaBody::of_schema(&registry.formatted(schema, format)?)
     })
 }
 
@@ -50,7 +38,7 @@ pub async fn look_up(
 ) -> Answer<SchemaBody> {
     let schema = schema.into_schema()?;
     let found = registry.find(&subject, &schema, is_true(&query, "normalize"), is_true(&query, "deleted"))?;
-    Ok(Json(body(found, text(&query, "format"))?))
+    Ok(Json(body(&registry, found, text(&query, "format"))?))
 }
 
 pub async fn delete(
@@ -102,7 +90,7 @@ pub async fn version(
     Query(query): Query,
 ) -> Answer<SchemaBody> {
     let found = registry.find_version(&subject, parse_version(&version)?, is_true(&query, "deleted"))?;
-    Ok(Json(body(found, text(&query, "format"))?))
+    Ok(Json(body(&registry, found, text(&query, "format"))?))
 }
 
 pub async fn version_text(
@@ -111,7 +99,7 @@ pub async fn version_text(
     Query(query): Query,
 ) -> Result<Text, RegistryFailure> {
     let found = registry.find_version(&subject, parse_version(&version)?, is_true(&query, "deleted"))?;
-    Ok(Text(formatted(found.schema, text(&query, "format"))?.text))
+    Ok(Text(registry.formatted(found.schema, text(&query, "format"))?.text))
 }
 
 pub async fn referenced_by(
@@ -131,7 +119,7 @@ pub async fn latest_with_metadata(
     if query.iter().any(|(name, _)| name == "key") {
         return Err(sluice_schema_registry::schema_not_found().into());
     }
-    Ok(Json(body(found, text(&query, "format"))?))
+    Ok(Json(body(&registry, found, text(&query, "format"))?))
 }
 
 pub async fn delete_version(
