@@ -53,7 +53,10 @@ pub fn client_config_def() -> ConfigDef {
         .define(password("schema.registry.basic.auth.user.info", "As basic.auth.user.info."))
         .define(text("bearer.auth.credentials.source", "STATIC_TOKEN, or absent."))
         .define(password("bearer.auth.token", "The token, for bearer.auth.credentials.source=STATIC_TOKEN."))
-        .define(text("schema.registry.ssl.ca.location", "A PEM file of the authorities that are trusted beside the usual ones."))
+        .define(text(
+            "schema.registry.ssl.ca.location",
+            "A PEM file of the authorities that are trusted beside the usual ones.",
+        ))
         .define(number("http.connect.timeout.ms", "60000", "How long to wait for a connection."))
         .define(number("http.read.timeout.ms", "60000", "How long to wait for an answer."))
 }

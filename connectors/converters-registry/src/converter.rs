@@ -67,7 +67,10 @@ impl<F: Format> RegistryConverter<F> {
     async fn whole(&self, schema: SchemaText) -> Result<WholeSchema, Failure> {
         if schema.kind != F::KIND {
             let found = schema.kind;
-            return Err(Failure::Refused(format!("the schema is of type {found}, and this is the {} converter", F::NAME)));
+            return Err(Failure::Refused(format!(
+                "the schema is of type {found}, and this is the {} converter",
+                F::NAME
+            )));
         }
         let mut references = Vec::new();
         let mut seen = HashSet::new();
@@ -143,7 +146,7 @@ impl<F: Format> RegistryConverter<F> {
         )))
     }
 
-    /// Rows by the frame in front of them; rows without bytes apart.
+    /// Rows by the frame in front of them, whose end is known from its beginning; rows without bytes apart.
     fn group<'a>(&self, bytes: &'a BinaryArray) -> Result<(Vec<Group<'a>>, Vec<u32>), ConvertError> {
         let mut groups: Vec<Group<'a>> = Vec::new();
         let mut by_header: HashMap<&'a [u8], usize> = HashMap::new();
@@ -154,23 +157,20 @@ impl<F: Format> RegistryConverter<F> {
                 continue;
             }
             let message = bytes.value(row);
-            let is_alike = groups.get(last).is_some_and(|group| self.has_header(message, group.header));
+            let is_alike = groups.get(last).is_some_and(|group| message.starts_with(group.header));
             if !is_alike {
                 let header = self.header(message)?;
                 last = *by_header.entry(header).or_insert_with(|| {
-                    groups.push(Group { header, rows: Vec::with_capacity(if groups.is_empty() { bytes.len() } else { 0 }) });
+                    groups.push(Group {
+                        header,
+                        rows: Vec::with_capacity(if groups.is_empty() { bytes.len() } else { 0 }),
+                    });
                     groups.len() - 1
                 });
             }
             groups[last].rows.push(row as u32);
         }
         Ok((groups, absent))
-    }
-
-    #[inline]
-    fn has_header(&self, message: &[u8], header: &[u8]) -> bool {
-        // Where a format has something behind the id, that may be longer than what was there before.
-        message.starts_with(header) && (header.len() == HEADER || self.header(message).is_ok_and(|own| own == header))
     }
 
     fn header<'a>(&self, message: &'a [u8]) -> Result<&'a [u8], ConvertError> {
@@ -208,9 +208,8 @@ impl<F: Format> RegistryConverter<F> {
         }
         let messages = Messages { bytes, rows: &rows, header: group.header.len() };
         let (field, values) = self.format.read(&reader, selector, &messages)?;
-        let tombstones = (values.null_count() != absent.len()).then(|| {
-            BooleanArray::from_iter(rows.iter().map(|row| Some(absent.binary_search(row).is_ok())))
-        });
+        let tombstones = (values.null_count() != absent.len())
+            .then(|| BooleanArray::from_iter(rows.iter().map(|row| Some(absent.binary_search(row).is_ok()))));
         let field = Arc::new(if absent.is_empty() { field } else { with_tombstones(field) });
         Ok(Converted { rows: (!is_only).then_some(rows), field, values, tombstones })
     }
@@ -291,7 +290,8 @@ impl<F: Format> Converter for RegistryConverter<F> {
         offsets.push(0i32);
         let mut nulls = NullBufferBuilder::new(rows);
         for row in 0..rows {
-            if tombstones.is_some_and(|tombstones| tombstones.value(row)) || encoder.is_null(row) && field.is_nullable() {
+            if tombstones.is_some_and(|tombstones| tombstones.value(row)) || encoder.is_null(row) && field.is_nullable()
+            {
                 nulls.append_null();
             } else {
                 out.extend_from_slice(&writer.header);
@@ -316,9 +316,8 @@ impl<F: Format> Converter for RegistryConverter<F> {
         }
         let is_only = groups.len() == 1;
         let mut absent = Some(absent);
-        let read = |group| {
-            self.read_group(topic, bytes, group, absent.take().unwrap_or_default(), is_only).map_err(failed)
-        };
+        let read =
+            |group| self.read_group(topic, bytes, group, absent.take().unwrap_or_default(), is_only).map_err(failed);
         groups.into_iter().map(read).collect()
     }
 }

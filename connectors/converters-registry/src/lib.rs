@@ -32,7 +32,8 @@ pub fn register(plugins: &PluginRegistry, provider: RegistryProvider) {
     let own = Arc::clone(&provider);
     plugins.add_converter(avro::CLASS, avro::config_def, move |role, config| avro::make(role, config, &own));
     let own = Arc::clone(&provider);
-    plugins.add_converter(protobuf::CLASS, protobuf::config_def, move |role, config| protobuf::make(role, config, &own));
+    plugins
+        .add_converter(protobuf::CLASS, protobuf::config_def, move |role, config| protobuf::make(role, config, &own));
     plugins.add_converter(json_schema::CLASS, json_schema::config_def, move |role, config| {
         json_schema::make(role, config, &provider)
     });

@@ -9,7 +9,12 @@ use sluice_connect_api::schema_registry::SchemaKind;
 ///
 /// # Errors
 /// The text is no schema of this kind.
-pub fn canonical(kind: SchemaKind, text: &str, references: &[(String, String)], normalize: bool) -> Result<String, String> {
+pub fn canonical(
+    kind: SchemaKind,
+    text: &str,
+    references: &[(String, String)],
+    normalize: bool,
+) -> Result<String, String> {
     match kind {
         SchemaKind::Avro => {
             let schema = avro(text, references)?;

@@ -44,7 +44,8 @@ async fn registered(pairs: &[(&str, &str)], schema: &ConnectSchema, value: Value
 /// Reads one message that a foreign producer wrote with `schema`.
 async fn read_foreign(pairs: &[(&str, &str)], schema: &str, body: &[u8]) -> Result<(ConnectSchema, Value), String> {
     let registry = Registry::open().await;
-    let id = registry.registry.register("t-value", &avro_text(schema), false).await.map_err(|error| error.to_string())?;
+    let id =
+        registry.registry.register("t-value", &avro_text(schema), false).await.map_err(|error| error.to_string())?;
     let message = [&[0][..], &id.to_be_bytes(), body].concat();
     let bytes = BinaryArray::from_iter([Some(message)]);
     let converted = read(&*converter(&registry, pairs), &bytes).await?.remove(0);
@@ -103,7 +104,8 @@ async fn names_that_avro_does_not_allow_are_refused_or_scrubbed() {
     let mut schema = structure(vec![("a b-c", of(SchemaType::Int32)), ("1st", of(SchemaType::Int32))]);
     schema.name = Some("my.odd-name".to_owned());
     let row = json!({"a b-c": 1, "1st": 2});
-    let scrubbed = registered(&[("scrub.invalid.names", "true"), ("connect.meta.data", "false")], &schema, row.clone()).await;
+    let scrubbed =
+        registered(&[("scrub.invalid.names", "true"), ("connect.meta.data", "false")], &schema, row.clone()).await;
     assert_eq!(
         scrubbed,
         r#"{"type":"record","name":"odd_name","namespace":"my","fields":[{"name":"a_b_c","type":"int"},{"name":"x1st","type":"int"}]}"#
@@ -296,9 +298,11 @@ async fn subjects_are_named_by_the_strategy() {
     record.name = Some("org.acme.R".to_owned());
     let (field, values) = column(&record, &[json!({"a": 1})]);
     let package = "io.confluent.kafka.serializers.subject.";
-    for (strategy, subject) in
-        [("TopicNameStrategy", "t-value"), ("RecordNameStrategy", "org.acme.R"), ("TopicRecordNameStrategy", "t-org.acme.R")]
-    {
+    for (strategy, subject) in [
+        ("TopicNameStrategy", "t-value"),
+        ("RecordNameStrategy", "org.acme.R"),
+        ("TopicRecordNameStrategy", "t-org.acme.R"),
+    ] {
         let registry = Registry::open().await;
         let class = format!("{package}{strategy}");
         let converter = converter(&registry, &[("value.subject.name.strategy", &class)]);
@@ -314,7 +318,9 @@ async fn subjects_are_named_by_the_strategy() {
     let by_record = converter(&registry, &[("value.subject.name.strategy", &class)]);
     let refused = write(&*by_record, &field, &values).await.unwrap_err();
     assert!(refused.contains("must only be a record schema"), "{refused}");
-    assert!(avro::make(ConverterRole::Key, &config(&[("key.subject.name.strategy", "x.Y")]), &registry.provider()).is_err());
+    assert!(
+        avro::make(ConverterRole::Key, &config(&[("key.subject.name.strategy", "x.Y")]), &registry.provider()).is_err()
+    );
 }
 
 #[tokio::test]
@@ -351,7 +357,8 @@ async fn a_schema_that_refers_to_others_is_read_with_them() {
     let order = SchemaText { references, ..avro_text(order) };
     let id = registry.registry.register("t-value", &order, false).await.unwrap();
     let message = [&[0][..], &id.to_be_bytes(), &[2, 4]].concat();
-    let converted = read(&*converter(&registry, &[]), &BinaryArray::from_iter([Some(message)])).await.unwrap().remove(0);
+    let converted =
+        read(&*converter(&registry, &[]), &BinaryArray::from_iter([Some(message)])).await.unwrap().remove(0);
     assert_eq!(payloads(&converted.field, &converted.values), [json!({"item": {"n": 1}, "other": {"n": 2}})]);
 }
 

@@ -81,5 +81,4 @@ pub trait Converter: Send + Sync {
 }
 
 /// Makes a converter from its own keys (without the `key.converter.` prefix).
-pub type ConverterFactory =
-    Arc<dyn Fn(ConverterRole, &ConfigMap) -> Result<Box<dyn Converter>, String> + Send + Sync>;
+pub type ConverterFactory = Arc<dyn Fn(ConverterRole, &ConfigMap) -> Result<Box<dyn Converter>, String> + Send + Sync>;

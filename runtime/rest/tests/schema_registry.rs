@@ -59,18 +59,25 @@ fn schema(text: &str) -> Option<Value> {
 }
 
 const R: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
-const R2: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","default":1}]}"#;
+const R2: &str =
+    r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","default":1}]}"#;
 const R3: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"string"}]}"#;
 
 #[tokio::test]
 async fn subjects_and_schemas_answer_as_confluents_registry_does() {
-    let version = |version: u32, id: u32, text: &str| json!({"subject": "a/b c", "version": version, "id": id, "schema": text});
+    let version =
+        |version: u32, id: u32, text: &str| json!({"subject": "a/b c", "version": version, "id": id, "schema": text});
     let script: Vec<(&str, Option<Value>, u16, Value)> = vec![
         ("GET /subjects", None, 200, json!([])),
         ("GET /schemas/types", None, 200, json!(["JSON", "PROTOBUF", "AVRO"])),
         ("GET /contexts", None, 200, json!(["."])),
         ("POST /subjects/a%2Fb%20c/versions", schema(R), 200, json!({"id": 1, "version": 1, "schema": R})),
-        ("POST /subjects/a%2Fb%20c/versions", schema(&format!(" {R} ")), 200, json!({"id": 1, "version": 1, "schema": R})),
+        (
+            "POST /subjects/a%2Fb%20c/versions",
+            schema(&format!(" {R} ")),
+            200,
+            json!({"id": 1, "version": 1, "schema": R}),
+        ),
         ("POST /subjects/a%2Fb%20c/versions", schema(R2), 200, json!({"id": 2, "version": 2, "schema": R2})),
         ("GET /subjects", None, 200, json!(["a/b c"])),
         ("GET /subjects?subjectPrefix=x", None, 200, json!([])),
@@ -111,7 +118,12 @@ async fn levels_modes_and_checks_answer_as_confluents_registry_does() {
         ("PUT /config", Some(set("FULL")), 200, set("FULL")),
         ("GET /config", None, 200, level("FULL")),
         ("DELETE /config", None, 200, level("FULL")),
-        ("GET /config/s", None, 404, refused(40408, "Subject 's' does not have subject-level compatibility configured")),
+        (
+            "GET /config/s",
+            None,
+            404,
+            refused(40408, "Subject 's' does not have subject-level compatibility configured"),
+        ),
         ("GET /config/s?defaultToGlobal=true", None, 200, level("BACKWARD")),
         ("PUT /config/s", Some(set("none")), 200, set("none")),
         ("GET /config/s", None, 200, level("NONE")),
@@ -120,13 +132,21 @@ async fn levels_modes_and_checks_answer_as_confluents_registry_does() {
             "PUT /config",
             Some(set("x")),
             422,
-            refused(42203, "Invalid compatibility level. Valid values are none, backward, backward_transitive, forward, forward_transitive, full, full_transitive"),
+            refused(
+                42203,
+                "Invalid compatibility level. Valid values are none, backward, backward_transitive, forward, forward_transitive, full, full_transitive",
+            ),
         ),
         ("GET /mode", None, 200, mode("READWRITE")),
         ("PUT /mode/s", Some(mode("READONLY")), 200, mode("READONLY")),
         ("POST /subjects/s/versions", schema(R), 422, refused(42205, "Subject s in context . is in read-only mode")),
         ("DELETE /mode/s", None, 200, mode("READONLY")),
-        ("PUT /mode", Some(mode("x")), 422, refused(42204, "Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, IMPORT")),
+        (
+            "PUT /mode",
+            Some(mode("x")),
+            422,
+            refused(42204, "Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, IMPORT"),
+        ),
         ("POST /subjects/s/versions", schema(R), 200, json!({"id": 1, "version": 1, "schema": R})),
         ("POST /compatibility/subjects/s/versions/latest", schema(R2), 200, yes.clone()),
         ("POST /compatibility/subjects/s/versions", schema(R2), 200, yes.clone()),
@@ -139,12 +159,20 @@ async fn levels_modes_and_checks_answer_as_confluents_registry_does() {
             "GET /subjects/s/versions/x",
             None,
             422,
-            refused(42202, "The specified version 'x' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \"latest\""),
+            refused(
+                42202,
+                "The specified version 'x' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \"latest\"",
+            ),
         ),
         ("GET /schemas/ids/7", None, 404, refused(40403, "Schema 7 not found")),
         ("POST /subjects/s", schema(R3), 404, refused(40403, "Schema not found")),
         ("POST /subjects/s/versions", Some(json!({})), 422, refused(42201, "Empty schema")),
-        ("POST /subjects/s/versions", Some(json!({"schema": "x", "schemaType": "XML"})), 422, refused(422, "Invalid schema type XML")),
+        (
+            "POST /subjects/s/versions",
+            Some(json!({"schema": "x", "schemaType": "XML"})),
+            422,
+            refused(422, "Invalid schema type XML"),
+        ),
         ("PATCH /subjects", None, 405, refused(405, "HTTP 405 Method Not Allowed")),
     ];
     let served = served().await;
@@ -152,7 +180,10 @@ async fn levels_modes_and_checks_answer_as_confluents_registry_does() {
     let (status, answer) = served.ask("POST /compatibility/subjects/s/versions/1?verbose=true", schema(R3)).await;
     assert_eq!(status, 200);
     let messages = answer["messages"].as_array().unwrap();
-    assert_eq!(messages[0], "{errorType:'TYPE_MISMATCH', description:'The type (path '/fields/0/type') of a field in the new schema does not match with the old schema', additionalInfo:'reader type: STRING not compatible with writer type: INT'}");
+    assert_eq!(
+        messages[0],
+        "{errorType:'TYPE_MISMATCH', description:'The type (path '/fields/0/type') of a field in the new schema does not match with the old schema', additionalInfo:'reader type: STRING not compatible with writer type: INT'}"
+    );
     assert_eq!(messages[1], "{oldSchemaVersion: 1}");
     assert_eq!(messages[3], "{validateFields: 'false', compatibility: 'BACKWARD'}");
     let (status, answer) = served.ask("POST /subjects/s/versions", schema(R3)).await;
@@ -176,7 +207,8 @@ async fn our_client_speaks_to_our_registry() {
     let served = served().await;
     let url = listen(&served).await;
     // Nobody listens at the first; the second answers.
-    let client = HttpRegistry::new(&config(&[("schema.registry.url", &format!("http://127.0.0.1:1, {url}/"))])).unwrap();
+    let client =
+        HttpRegistry::new(&config(&[("schema.registry.url", &format!("http://127.0.0.1:1, {url}/"))])).unwrap();
     let avro = |text: &str| SchemaText { kind: SchemaKind::Avro, text: text.to_owned(), references: Vec::new() };
     assert_eq!(client.register("x/y", &avro(R), false).await, Ok(1));
     assert_eq!(client.register("x/y", &avro(R2), true).await.map(|id| id > 1), Ok(true));
@@ -218,9 +250,17 @@ async fn a_registry_that_is_away_is_retriable_and_credentials_go_along_but_never
     let url = format!("http://{address}");
     let in_url = format!("http://u:p%40ss@{address}");
     for pairs in [
-        vec![("schema.registry.url", url.as_str()), ("basic.auth.credentials.source", "USER_INFO"), ("basic.auth.user.info", "u:p@ss")],
+        vec![
+            ("schema.registry.url", url.as_str()),
+            ("basic.auth.credentials.source", "USER_INFO"),
+            ("basic.auth.user.info", "u:p@ss"),
+        ],
         vec![("schema.registry.url", in_url.as_str()), ("basic.auth.credentials.source", "URL")],
-        vec![("schema.registry.url", url.as_str()), ("bearer.auth.credentials.source", "STATIC_TOKEN"), ("bearer.auth.token", "tok")],
+        vec![
+            ("schema.registry.url", url.as_str()),
+            ("bearer.auth.credentials.source", "STATIC_TOKEN"),
+            ("bearer.auth.token", "tok"),
+        ],
     ] {
         let error = HttpRegistry::new(&config(&pairs)).unwrap().schema_by_id(1).await.unwrap_err();
         assert!(error.is_retriable() && error.code == 503, "{error:?}");

@@ -65,10 +65,7 @@ impl EmbeddedRegistry {
     ///
     /// # Errors
     /// As [`EmbeddedRegistry::open`].
-    pub async fn open_config(
-        broker: &dyn Broker,
-        config: TopicLogConfig,
-    ) -> std::result::Result<Self, TopicLogError> {
+    pub async fn open_config(broker: &dyn Broker, config: TopicLogConfig) -> std::result::Result<Self, TopicLogError> {
         let log = TopicLog::open(broker, config).await?;
         let mut entries = log.entries();
         entries.sort_by_key(|(_, entry)| entry.sequence);
@@ -123,7 +120,8 @@ impl EmbeddedRegistry {
     /// 40401.
     pub fn versions(&self, subject: &str, with_deleted: bool, only_deleted: bool) -> Result<Vec<u32>> {
         let store = self.store.read();
-        let wanted = |stored: &&StoredVersion| if only_deleted { stored.deleted } else { with_deleted || !stored.deleted };
+        let wanted =
+            |stored: &&StoredVersion| if only_deleted { stored.deleted } else { with_deleted || !stored.deleted };
         let versions: Vec<u32> = store.versions(subject).filter(wanted).map(|stored| stored.version).collect();
         if versions.is_empty() { Err(subject_not_found(subject)) } else { Ok(versions) }
     }
@@ -237,7 +235,13 @@ impl EmbeddedRegistry {
     ///
     /// # Errors
     /// 40401, 40403, 42201.
-    pub fn find(&self, subject: &str, schema: &SchemaText, normalize: bool, with_deleted: bool) -> Result<StoredVersion> {
+    pub fn find(
+        &self,
+        subject: &str,
+        schema: &SchemaText,
+        normalize: bool,
+        with_deleted: bool,
+    ) -> Result<StoredVersion> {
         self.find_version(subject, VersionSelector::Latest, with_deleted)?;
         let (canonical, _) = self.canonical(schema, normalize)?;
         let store = self.store.read();
@@ -478,8 +482,7 @@ impl EmbeddedRegistry {
         let deleted: Vec<StoredVersion> =
             going.iter().map(|stored| StoredVersion { deleted: true, ..stored.clone() }).collect();
         let entries: Vec<TopicLogEntry> = deleted.iter().map(records::schema_entry).collect();
-        let apply =
-            |store: &mut Store| deleted.into_iter().for_each(|stored| store.apply(Record::Schema(stored)));
+        let apply = |store: &mut Store| deleted.into_iter().for_each(|stored| store.apply(Record::Schema(stored)));
         self.write(&entries, apply).await
     }
 
@@ -549,7 +552,11 @@ impl EmbeddedRegistry {
             let mut of_interest = store.subjects().filter(|(name, _)| subject.is_none_or(|subject| subject == *name));
             of_interest.any(|(_, versions)| versions.values().any(|stored| !stored.deleted))
         };
-        if mode == Some(Mode::Import) && has_live && !force && self.mode_in_scope(subject.unwrap_or_default()) != Mode::Import {
+        if mode == Some(Mode::Import)
+            && has_live
+            && !force
+            && self.mode_in_scope(subject.unwrap_or_default()) != Mode::Import
+        {
             return Err(not_permitted("Cannot import since found existing subjects"));
         }
         self.write(&[records::mode_entry(subject, mode)], |store| store.set_mode(subject, mode)).await

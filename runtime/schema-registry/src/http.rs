@@ -64,7 +64,8 @@ impl HttpRegistry {
             // A redirect could carry the credentials elsewhere.
             .redirect(reqwest::redirect::Policy::none());
         if let Some(path) = config.get("schema.registry.ssl.ca.location") {
-            let pem = std::fs::read(path).map_err(|error| format!("schema.registry.ssl.ca.location {path}: {error}"))?;
+            let pem =
+                std::fs::read(path).map_err(|error| format!("schema.registry.ssl.ca.location {path}: {error}"))?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| {
                 format!("schema.registry.ssl.ca.location {path} holds no certificates in PEM: {error}")
             })?;
@@ -108,8 +109,9 @@ impl HttpRegistry {
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<T> {
         let host = url.host_str().unwrap_or_default().to_owned();
-        let unreachable =
-            |error: reqwest::Error| RegistryError::unreachable(format!("{host} does not answer: {}", chain(&error.without_url())));
+        let unreachable = |error: reqwest::Error| {
+            RegistryError::unreachable(format!("{host} does not answer: {}", chain(&error.without_url())))
+        };
         let mut request = self.client.request(method.clone(), url).header(ACCEPT, CONTENT_TYPE);
         request = match &self.credentials {
             Credentials::None => request,
@@ -268,7 +270,9 @@ fn credentials(config: &ConfigMap, of_url: Option<UserInfo>) -> std::result::Res
         (Some(other), _) => {
             Err(format!("basic.auth.credentials.source={other} is not supported; there are URL and USER_INFO"))
         }
-        (_, Some(other)) => Err(format!("bearer.auth.credentials.source={other} is not supported; there is STATIC_TOKEN")),
+        (_, Some(other)) => {
+            Err(format!("bearer.auth.credentials.source={other} is not supported; there is STATIC_TOKEN"))
+        }
     }
 }
 

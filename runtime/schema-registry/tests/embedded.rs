@@ -210,29 +210,61 @@ fn schemas_are_compatible_as_avro_defines_it() {
         (r#""int""#.into(), r#"["int","string"]"#.into(), Some("TYPE_MISMATCH")),
         (r#"["int"]"#.into(), r#"["int","string"]"#.into(), Some("MISSING_UNION_BRANCH")),
         (r#"["null","long"]"#.into(), r#"["null","int"]"#.into(), None),
-        (int_field(r#"{"type":"array","items":"int"}"#), int_field(r#"{"type":"array","items":"long"}"#), Some("/fields/0/type/items")),
-        (int_field(r#"{"type":"map","values":"int"}"#), int_field(r#"{"type":"map","values":"string"}"#), Some("/fields/0/type/values")),
-        (r#"{"type":"fixed","name":"F","size":2}"#.into(), r#"{"type":"fixed","name":"F","size":3}"#.into(), Some("FIXED_SIZE_MISMATCH")),
-        (r#"{"type":"fixed","name":"F","size":2}"#.into(), r#"{"type":"fixed","name":"G","size":2}"#.into(), Some("NAME_MISMATCH")),
-        (r#"{"type":"enum","name":"E","symbols":["a"]}"#.into(), r#"{"type":"enum","name":"E","symbols":["a","b"]}"#.into(), Some("MISSING_ENUM_SYMBOLS")),
-        (r#"{"type":"enum","name":"E","symbols":["a"],"default":"a"}"#.into(), r#"{"type":"enum","name":"E","symbols":["a","b"]}"#.into(), None),
-        (r#"{"type":"enum","name":"E","symbols":["b","a"]}"#.into(), r#"{"type":"enum","name":"E","symbols":["a"]}"#.into(), None),
+        (
+            int_field(r#"{"type":"array","items":"int"}"#),
+            int_field(r#"{"type":"array","items":"long"}"#),
+            Some("/fields/0/type/items"),
+        ),
+        (
+            int_field(r#"{"type":"map","values":"int"}"#),
+            int_field(r#"{"type":"map","values":"string"}"#),
+            Some("/fields/0/type/values"),
+        ),
+        (
+            r#"{"type":"fixed","name":"F","size":2}"#.into(),
+            r#"{"type":"fixed","name":"F","size":3}"#.into(),
+            Some("FIXED_SIZE_MISMATCH"),
+        ),
+        (
+            r#"{"type":"fixed","name":"F","size":2}"#.into(),
+            r#"{"type":"fixed","name":"G","size":2}"#.into(),
+            Some("NAME_MISMATCH"),
+        ),
+        (
+            r#"{"type":"enum","name":"E","symbols":["a"]}"#.into(),
+            r#"{"type":"enum","name":"E","symbols":["a","b"]}"#.into(),
+            Some("MISSING_ENUM_SYMBOLS"),
+        ),
+        (
+            r#"{"type":"enum","name":"E","symbols":["a"],"default":"a"}"#.into(),
+            r#"{"type":"enum","name":"E","symbols":["a","b"]}"#.into(),
+            None,
+        ),
+        (
+            r#"{"type":"enum","name":"E","symbols":["b","a"]}"#.into(),
+            r#"{"type":"enum","name":"E","symbols":["a"]}"#.into(),
+            None,
+        ),
         (rec(r#"{"name":"b","type":"int","aliases":["a"]}"#), rec(A), None),
         (rec(B), rec(A), Some("READER_FIELD_MISSING_DEFAULT_VALUE")),
+        (r#"{"type":"record","name":"S","aliases":["R"],"fields":[]}"#.into(), rec(A), None),
         (
-            r#"{"type":"record","name":"S","aliases":["R"],"fields":[]}"#.into(),
-            rec(A),
-            None,
-        ),
-        (r#"{"type":"record","name":"x.R","fields":[]}"#.into(), r#"{"type":"record","name":"y.R","fields":[]}"#.into(), None),
-        (
-            r#"{"type":"record","name":"N","fields":[{"name":"n","type":["null","N"]},{"name":"v","type":"long"}]}"#.into(),
-            r#"{"type":"record","name":"N","fields":[{"name":"n","type":["null","N"]},{"name":"v","type":"int"}]}"#.into(),
+            r#"{"type":"record","name":"x.R","fields":[]}"#.into(),
+            r#"{"type":"record","name":"y.R","fields":[]}"#.into(),
             None,
         ),
         (
-            r#"{"type":"record","name":"N","fields":[{"name":"n","type":["null","N"]},{"name":"v","type":"int"}]}"#.into(),
-            r#"{"type":"record","name":"N","fields":[{"name":"n","type":["null","N"]},{"name":"v","type":"long"}]}"#.into(),
+            r#"{"type":"record","name":"N","fields":[{"name":"n","type":["null","N"]},{"name":"v","type":"long"}]}"#
+                .into(),
+            r#"{"type":"record","name":"N","fields":[{"name":"n","type":["null","N"]},{"name":"v","type":"int"}]}"#
+                .into(),
+            None,
+        ),
+        (
+            r#"{"type":"record","name":"N","fields":[{"name":"n","type":["null","N"]},{"name":"v","type":"int"}]}"#
+                .into(),
+            r#"{"type":"record","name":"N","fields":[{"name":"n","type":["null","N"]},{"name":"v","type":"long"}]}"#
+                .into(),
             Some("TYPE_MISMATCH"),
         ),
     ];
@@ -242,7 +274,9 @@ fn schemas_are_compatible_as_avro_defines_it() {
         let found = differences(SchemaKind::Avro, whole(&reader), whole(&writer)).unwrap();
         match expected {
             None => assert!(found.is_empty(), "{reader} reads {writer}: {found:?}"),
-            Some(expected) => assert!(found.iter().any(|text| text.contains(expected)), "{reader} / {writer}: {found:?}"),
+            Some(expected) => {
+                assert!(found.iter().any(|text| text.contains(expected)), "{reader} / {writer}: {found:?}")
+            }
         }
     }
 }
@@ -319,15 +353,17 @@ async fn a_topic_of_a_confluent_registry_is_taken_over() {
             r#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}"#,
             Some(r#"{"subject":"s","version":1,"id":7,"md5":"kA==","schema":"\"string\"","deleted":false}"#),
         ),
-        (
-            r#"{"keytype":"DELETE_SUBJECT","subject":"s","magic":0}"#,
-            Some(r#"{"subject":"s","version":1}"#),
-        ),
+        (r#"{"keytype":"DELETE_SUBJECT","subject":"s","magic":0}"#, Some(r#"{"subject":"s","version":1}"#)),
         (
             r#"{"keytype":"SCHEMA","subject":"s","version":2,"magic":1}"#,
-            Some(r#"{"subject":"s","version":2,"id":9,"schemaType":"AVRO","references":[],"metadata":null,"ruleSet":null,"schema":"\"int\"","deleted":false}"#),
+            Some(
+                r#"{"subject":"s","version":2,"id":9,"schemaType":"AVRO","references":[],"metadata":null,"ruleSet":null,"schema":"\"int\"","deleted":false}"#,
+            ),
         ),
-        (r#"{"keytype":"CONFIG","subject":null,"magic":0}"#, Some(r#"{"compatibilityLevel":"FULL","normalize":false}"#)),
+        (
+            r#"{"keytype":"CONFIG","subject":null,"magic":0}"#,
+            Some(r#"{"compatibilityLevel":"FULL","normalize":false}"#),
+        ),
         (r#"{"keytype":"CONTEXT","tenant":"default","context":".","magic":0}"#, Some(r#"{"tenant":"default"}"#)),
         ("no json", Some("at all")),
     ];

@@ -44,8 +44,8 @@ impl<'a> Check<'a> {
     /// Whether the pair fits.
     fn pair(&mut self, reader: &'a Schema, writer: &'a Schema, path: &str, found: &mut Vec<String>) -> bool {
         let (reader, writer) = (self.reader.resolve(reader), self.writer.resolve(writer));
-        let names = (reader.name().is_some() && writer.name().is_some())
-            .then(|| (reader.full_name(), writer.full_name()));
+        let names =
+            (reader.name().is_some() && writer.name().is_some()).then(|| (reader.full_name(), writer.full_name()));
         if let Some(names) = &names
             && let Some(fits) = self.known.get(names)
             && *fits
@@ -165,8 +165,7 @@ fn name_mismatch(reader: &Schema, writer: &Schema, path: &str, found: &mut Vec<S
         _ => return,
     };
     let namespace = reader_name.namespace.as_deref();
-    let is_alias =
-        |alias: &String| super::schema::Name::new(alias, namespace).full() == writer_name.full();
+    let is_alias = |alias: &String| super::schema::Name::new(alias, namespace).full() == writer_name.full();
     // The namespace does not count.
     if reader_name.simple != writer_name.simple && !aliases.iter().any(is_alias) {
         let path = below(path, "name");

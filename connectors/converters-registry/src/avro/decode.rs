@@ -32,8 +32,16 @@ enum Branching {
 
 enum Values {
     Boolean(BooleanBufferBuilder),
-    Int { values: Vec<i32>, min: i32, max: i32, data_type: DataType },
-    Long { values: Vec<i64>, data_type: DataType },
+    Int {
+        values: Vec<i32>,
+        min: i32,
+        max: i32,
+        data_type: DataType,
+    },
+    Long {
+        values: Vec<i64>,
+        data_type: DataType,
+    },
     Float(Vec<f32>),
     Double(Vec<f64>),
     String(Bytes),
@@ -41,9 +49,23 @@ enum Values {
     Fixed(Bytes, usize),
     Enum(Bytes, Vec<String>),
     /// `size` of a fixed.
-    Decimal { values: DecimalColumn, size: Option<usize> },
-    List { field: FieldRef, offsets: Vec<i32>, items: Box<Column>, item_min: usize },
-    Map { entries: FieldRef, offsets: Vec<i32>, keys: Bytes, values: Box<Column>, item_min: usize },
+    Decimal {
+        values: DecimalColumn,
+        size: Option<usize>,
+    },
+    List {
+        field: FieldRef,
+        offsets: Vec<i32>,
+        items: Box<Column>,
+        item_min: usize,
+    },
+    Map {
+        entries: FieldRef,
+        offsets: Vec<i32>,
+        keys: Bytes,
+        values: Box<Column>,
+        item_min: usize,
+    },
     /// A map whose keys are no strings: an array of records. `is_key_first`: in which order their fields stand.
     Entries {
         entries: FieldRef,
@@ -53,9 +75,18 @@ enum Values {
         is_key_first: bool,
         item_min: usize,
     },
-    Struct { fields: Fields, members: Vec<Column>, rows: usize },
+    Struct {
+        fields: Fields,
+        members: Vec<Column>,
+        rows: usize,
+    },
     /// `branches`: the member that each branch of the union is; `None`: null.
-    Union { fields: Fields, members: Vec<Column>, branches: Vec<Option<usize>>, rows: usize },
+    Union {
+        fields: Fields,
+        members: Vec<Column>,
+        branches: Vec<Option<usize>>,
+        rows: usize,
+    },
 }
 
 impl Column {
@@ -125,10 +156,9 @@ fn min_size(avro: &AvroSchema, schema: &Schema) -> usize {
         Kind::Float => 4,
         Kind::Double => 8,
         Kind::Fixed(fixed) => fixed.size,
-        Kind::Record(record) => record
-            .fields
-            .iter()
-            .fold(0usize, |sum, field| sum.saturating_add(min_size(avro, &field.schema))),
+        Kind::Record(record) => {
+            record.fields.iter().fold(0usize, |sum, field| sum.saturating_add(min_size(avro, &field.schema)))
+        }
         _ => 1,
     }
 }
@@ -136,7 +166,8 @@ fn min_size(avro: &AvroSchema, schema: &Schema) -> usize {
 impl Values {
     fn new(avro: &AvroSchema, schema: &Schema, connect: &ConnectSchema, field: &Field, rows: usize) -> Self {
         let data_type = field.data_type().clone();
-        let int = |min: i32, max: i32| Self::Int { values: Vec::with_capacity(rows), min, max, data_type: data_type.clone() };
+        let int =
+            |min: i32, max: i32| Self::Int { values: Vec::with_capacity(rows), min, max, data_type: data_type.clone() };
         if let Some(values) = DecimalColumn::new(field, rows) {
             let size = if let Kind::Fixed(fixed) = &schema.kind { Some(fixed.size) } else { None };
             return Self::Decimal { values, size };

@@ -191,14 +191,14 @@ impl Values {
                     encoders.push(match (found, &target_field.default) {
                         (Some(index), _) => {
                             let (field, column) = (&column.fields()[index], &column.columns()[index]);
-                            let encoder =
-                                Encoder::new(target, &target_field.schema, &members[index].1, field, column)?;
+                            let encoder = Encoder::new(target, &target_field.schema, &members[index].1, field, column)?;
                             Member::Column(encoder)
                         }
-                        (None, Some(default)) => Member::Constant(
-                            encode_default(target.avro, &target_field.schema, default)
-                                .ok_or_else(|| ConvertError::new(format!("field {} has no valid default", target_field.name)))?,
-                        ),
+                        (None, Some(default)) => {
+                            Member::Constant(encode_default(target.avro, &target_field.schema, default).ok_or_else(
+                                || ConvertError::new(format!("field {} has no valid default", target_field.name)),
+                            )?)
+                        }
                         (None, None) => {
                             return Err(ConvertError::new(format!(
                                 "field {} of {} is required, and the records do not have it",
@@ -238,9 +238,9 @@ impl Values {
         let mut encoders = Vec::with_capacity(members.len());
         for (((name, member), field), column) in members.iter().zip(column.fields()).zip(column.columns()) {
             let named = branches.iter().enumerate();
-            let named = named.filter(|(_, branch)| !branch.is_null()).find(|(index, branch)| {
-                union_member_name(target.avro, branch, *index, target.options) == *name
-            });
+            let named = named
+                .filter(|(_, branch)| !branch.is_null())
+                .find(|(index, branch)| union_member_name(target.avro, branch, *index, target.options) == *name);
             let fitting = || branches.iter().enumerate().find(|(_, branch)| fits(target, branch, member));
             let Some((index, branch)) = named.or_else(fitting) else {
                 return Err(ConvertError::new(format!("member {name} has no branch in the union")));
@@ -371,7 +371,9 @@ fn write_fixed(bytes: &[u8], size: usize, out: &mut Vec<u8>) -> Built<()> {
 fn write_padded(unscaled: &[u8], size: usize, out: &mut Vec<u8>) -> Built<()> {
     let Some(padding) = size.checked_sub(unscaled.len()) else {
         let length = unscaled.len();
-        return Err(ConvertError::new(format!("Unscaled value byte array length {length} is greater than fixed size {size}")));
+        return Err(ConvertError::new(format!(
+            "Unscaled value byte array length {length} is greater than fixed size {size}"
+        )));
     };
     let sign = if unscaled.first().is_some_and(|first| first & 0x80 != 0) { 0xFF } else { 0 };
     out.extend(std::iter::repeat_n(sign, padding));
@@ -420,7 +422,11 @@ fn write_default(avro: &AvroSchema, schema: &Schema, default: &Json, out: &mut V
         (Kind::Bytes, Json::String(text)) => write_bytes(&latin1_bytes(text)?, out),
         (Kind::Fixed(fixed), Json::String(text)) => {
             let bytes = latin1_bytes(text)?;
-            if bytes.len() == fixed.size { out.extend_from_slice(&bytes) } else { return None };
+            if bytes.len() == fixed.size {
+                out.extend_from_slice(&bytes)
+            } else {
+                return None;
+            };
         }
         (Kind::Enum(enumeration), Json::String(text)) => {
             let index = enumeration.symbols.iter().position(|symbol| symbol == text)?;

@@ -124,8 +124,7 @@ impl Mapping<'_> {
     }
 
     fn map_of(&mut self, connect: &ConnectSchema, key: &ConnectSchema, value: &ConnectSchema) -> Mapped {
-        let is_avro_map =
-            key.kind == SchemaType::String && (!key.optional || self.options.allow_optional_map_keys);
+        let is_avro_map = key.kind == SchemaType::String && (!key.optional || self.options.allow_optional_map_keys);
         if is_avro_map {
             return Ok(Schema::new(Kind::Map(Box::new(self.map(value)?))));
         }

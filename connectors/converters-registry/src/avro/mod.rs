@@ -62,13 +62,29 @@ pub fn config_def() -> ConfigDef {
             false,
             "Whether enums stay enums, and union members have full names.",
         ))
-        .define(boolean("connect.meta.data", true, "Whether Connect's names, versions, docs and defaults are written as connect.* properties."))
-        .define(boolean("scrub.invalid.names", false, "Whether names that Avro does not allow are changed into ones that it does."))
+        .define(boolean(
+            "connect.meta.data",
+            true,
+            "Whether Connect's names, versions, docs and defaults are written as connect.* properties.",
+        ))
+        .define(boolean(
+            "scrub.invalid.names",
+            false,
+            "Whether names that Avro does not allow are changed into ones that it does.",
+        ))
         .define(boolean("allow.optional.map.keys", false, "Whether maps with optional string keys are Avro maps."))
         .define(boolean("flatten.singleton.unions", true, "Whether a union of one type is that type."))
         .define(boolean("discard.type.doc.default", false, "Whether only the docs and defaults of fields are kept."))
-        .define(boolean("ignore.default.for.nullables", false, "Whether a null stays null where the field has a default."))
-        .define(boolean("generalized.sum.type.support", false, "Whether unions and enums are mapped as the other formats do."))
+        .define(boolean(
+            "ignore.default.for.nullables",
+            false,
+            "Whether a null stays null where the field has a default.",
+        ))
+        .define(boolean(
+            "generalized.sum.type.support",
+            false,
+            "Whether unions and enums are mapped as the other formats do.",
+        ))
 }
 
 /// # Errors

@@ -103,14 +103,7 @@ impl Printer {
         }
     }
 
-    fn begin(
-        &mut self,
-        kind: &str,
-        name: &Name,
-        doc: Option<&str>,
-        namespace: Option<&str>,
-        members: &mut Members,
-    ) {
+    fn begin(&mut self, kind: &str, name: &Name, doc: Option<&str>, namespace: Option<&str>, members: &mut Members) {
         members.insert("type".into(), kind.into());
         if self.is_normalized {
             members.insert("name".into(), name.full().as_str().into());

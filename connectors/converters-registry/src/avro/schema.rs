@@ -174,10 +174,9 @@ impl Name {
     #[must_use]
     pub fn new(name: &str, namespace: Option<&str>) -> Self {
         match name.rsplit_once('.') {
-            Some((namespace, simple)) => Self {
-                namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
-                simple: simple.to_owned(),
-            },
+            Some((namespace, simple)) => {
+                Self { namespace: (!namespace.is_empty()).then(|| namespace.to_owned()), simple: simple.to_owned() }
+            }
             None => Self {
                 namespace: namespace.filter(|namespace| !namespace.is_empty()).map(str::to_owned),
                 simple: name.to_owned(),

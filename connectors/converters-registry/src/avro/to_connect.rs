@@ -173,8 +173,7 @@ impl Mapping<'_> {
         let parameter = if self.options.generalized_sum_type_support { GENERALIZED_ENUM } else { ENUM };
         connect = connect.parameter(parameter, enumeration.name.full());
         for (index, symbol) in enumeration.symbols.iter().enumerate() {
-            let value =
-                if self.options.generalized_sum_type_support { index.to_string() } else { symbol.clone() };
+            let value = if self.options.generalized_sum_type_support { index.to_string() } else { symbol.clone() };
             connect = connect.parameter(&format!("{parameter}.{symbol}"), value);
         }
         connect

@@ -61,12 +61,15 @@ fn required(connect: &ConnectSchema, index: Option<usize>, options: &JsonSchemaO
             members.insert("additionalProperties".into(), schema(value, None, options)?);
             connect_type = Some("map");
         }
-        SchemaType::Map(..) => return Err("a map whose keys are no strings is not supported as JSON Schema yet".to_owned()),
+        SchemaType::Map(..) => {
+            return Err("a map whose keys are no strings is not supported as JSON Schema yet".to_owned());
+        }
         SchemaType::Struct(fields) => {
             of_type("object");
             let mut properties = Members::new();
             for (index, (name, field)) in fields.iter().enumerate() {
-                let property = schema(field, Some(index), options).map_err(|problem| format!("field {name}: {problem}"))?;
+                let property =
+                    schema(field, Some(index), options).map_err(|problem| format!("field {name}: {problem}"))?;
                 properties.insert(name.clone(), property);
             }
             members.insert("properties".into(), Json::Object(properties));

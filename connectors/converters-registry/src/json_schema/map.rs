@@ -125,7 +125,9 @@ impl<'a> Mapping<'a> {
                 plain(SchemaType::Map(Box::new(ConnectSchema::new(SchemaType::String)), Box::new(value)))
             }
             ("object", _) => self.object(place, members, within),
-            (kind, connect_type) => Err(format!("type {kind} with connect.type {connect_type:?} has no form in Connect")),
+            (kind, connect_type) => {
+                Err(format!("type {kind} with connect.type {connect_type:?} has no form in Connect"))
+            }
         }
     }
 

@@ -60,9 +60,17 @@ pub fn config_def() -> ConfigDef {
     .validator(Validator::ValidValues { values: vec!["BASE64".into(), "NUMERIC".into()], ignore_case: true });
     crate::config::config_def()
         .define(format)
-        .define(boolean("use.optional.for.nonrequired", false, "Whether properties that are not required are optional."))
+        .define(boolean(
+            "use.optional.for.nonrequired",
+            false,
+            "Whether properties that are not required are optional.",
+        ))
         .define(boolean("object.additional.properties", true, "Whether objects may have other properties."))
-        .define(boolean("ignore.default.for.nullables", false, "Whether a null stays null where the field has a default."))
+        .define(boolean(
+            "ignore.default.for.nullables",
+            false,
+            "Whether a null stays null where the field has a default.",
+        ))
 }
 
 /// # Errors
@@ -114,7 +122,10 @@ impl Format for JsonSchemaFormat {
         let connect = ConnectSchema::from_field(field).map_err(|error| error.to_string())?;
         let connect = connect.ok_or("the records have no schema, which JSON Schema needs")?;
         let text = derive(&connect, &self.options)?.to_string();
-        Ok(Derived { schema: SchemaText { kind: SchemaKind::Json, text, references: Vec::new() }, record: connect.name })
+        Ok(Derived {
+            schema: SchemaText { kind: SchemaKind::Json, text, references: Vec::new() },
+            record: connect.name,
+        })
     }
 
     /// Not looked at yet.

@@ -35,10 +35,32 @@ struct Target {
 
 enum MemberColumn {
     /// What was seen last in this message.
-    Singular { slot: Slot, column: ValueColumn },
-    List { field: FieldRef, offsets: Vec<i32>, count: usize, items: ValueColumn, nulls: NullBufferBuilder },
-    Map { entries: FieldRef, offsets: Vec<i32>, count: usize, columns: Box<[ValueColumn; 2]>, nulls: NullBufferBuilder },
-    Oneof { fields: Fields, slot: Slot, set: Option<usize>, columns: Vec<ValueColumn>, nulls: NullBufferBuilder, rows: usize },
+    Singular {
+        slot: Slot,
+        column: ValueColumn,
+    },
+    List {
+        field: FieldRef,
+        offsets: Vec<i32>,
+        count: usize,
+        items: ValueColumn,
+        nulls: NullBufferBuilder,
+    },
+    Map {
+        entries: FieldRef,
+        offsets: Vec<i32>,
+        count: usize,
+        columns: Box<[ValueColumn; 2]>,
+        nulls: NullBufferBuilder,
+    },
+    Oneof {
+        fields: Fields,
+        slot: Slot,
+        set: Option<usize>,
+        columns: Vec<ValueColumn>,
+        nulls: NullBufferBuilder,
+        rows: usize,
+    },
 }
 
 enum Slot {
@@ -215,10 +237,7 @@ impl MemberColumn {
     fn end(&mut self, message: &[u8]) -> DecodeResult {
         match self {
             Self::Singular { slot, column } => {
-                match slot {
-                    Slot::Empty => column.append(None, message)?,
-                    seen => column.append(Some(seen), message)?,
-                }
+                column.append(Some(&*slot), message)?;
                 *slot = Slot::Empty;
             }
             Self::List { offsets, count, nulls, .. } | Self::Map { offsets, count, nulls, .. } => {
@@ -228,9 +247,13 @@ impl MemberColumn {
             }
             Self::Oneof { slot, set, columns, nulls, rows, .. } => {
                 for (index, column) in columns.iter_mut().enumerate() {
-                    if *set == Some(index) { column.append(Some(slot), message)? } else { column.append_null() }
+                    if *set == Some(index) { column.append(Some(&*slot), message)? } else { column.append_null() }
                 }
-                if set.is_some() { nulls.append_non_null() } else { nulls.append_null() }
+                if set.is_some() {
+                    nulls.append_non_null()
+                } else {
+                    nulls.append_null()
+                }
                 (*slot, *set) = (Slot::Empty, None);
                 *rows += 1;
             }

@@ -29,10 +29,31 @@ pub struct MessageEncoder {
 
 enum Member {
     /// `has_presence`: a value that is its type's zero is written too.
-    Singular { tag: Vec<u8>, nulls: Option<NullBuffer>, value: Value, has_presence: bool },
-    List { tag: Vec<u8>, nulls: Option<NullBuffer>, offsets: OffsetBuffer<i32>, item_nulls: Option<NullBuffer>, items: Value, is_packed: bool },
-    Map { tag: Vec<u8>, nulls: Option<NullBuffer>, offsets: OffsetBuffer<i32>, key: Box<Entry>, value: Box<Entry> },
-    Oneof { nulls: Option<NullBuffer>, members: Vec<Entry> },
+    Singular {
+        tag: Vec<u8>,
+        nulls: Option<NullBuffer>,
+        value: Value,
+        has_presence: bool,
+    },
+    List {
+        tag: Vec<u8>,
+        nulls: Option<NullBuffer>,
+        offsets: OffsetBuffer<i32>,
+        item_nulls: Option<NullBuffer>,
+        items: Value,
+        is_packed: bool,
+    },
+    Map {
+        tag: Vec<u8>,
+        nulls: Option<NullBuffer>,
+        offsets: OffsetBuffer<i32>,
+        key: Box<Entry>,
+        value: Box<Entry>,
+    },
+    Oneof {
+        nulls: Option<NullBuffer>,
+        members: Vec<Entry>,
+    },
 }
 
 struct Entry {

@@ -15,7 +15,8 @@ pub fn from_connect(connect: &ConnectSchema, options: &ProtobufOptions) -> Resul
     };
     let mut printer = Printer { options, imports: BTreeSet::new(), unnamed: 0 };
     let full_name = printer.name(connect);
-    let (package, name) = full_name.rsplit_once('.').map_or((None, full_name.as_str()), |(package, name)| (Some(package), name));
+    let (package, name) =
+        full_name.rsplit_once('.').map_or((None, full_name.as_str()), |(package, name)| (Some(package), name));
     let mut body = String::new();
     printer.message(name, fields, 0, &mut body)?;
     let mut out = String::from("syntax = \"proto3\";\n");
@@ -167,7 +168,12 @@ impl Printer<'_> {
     ) -> Result<Typed, String> {
         let is_key = matches!(
             key.kind,
-            SchemaType::String | SchemaType::Boolean | SchemaType::Int8 | SchemaType::Int16 | SchemaType::Int32 | SchemaType::Int64
+            SchemaType::String
+                | SchemaType::Boolean
+                | SchemaType::Int8
+                | SchemaType::Int16
+                | SchemaType::Int32
+                | SchemaType::Int64
         );
         if !is_key || matches!(key.name.as_deref(), Some(DATE | TIME | TIMESTAMP)) {
             return Err(format!("Protobuf has no maps whose keys are {}", key.type_name()));
@@ -187,7 +193,8 @@ impl Printer<'_> {
         Ok(match (&schema.kind, schema.name.as_deref()) {
             (SchemaType::Bytes, Some(DECIMAL)) => {
                 self.imports.insert("confluent/type/decimal.proto");
-                let param = |name: &'static str, key: &str| schema.parameters.get(key).map(|value| (name, value.clone()));
+                let param =
+                    |name: &'static str, key: &str| schema.parameters.get(key).map(|value| (name, value.clone()));
                 let params = param("precision", PRECISION).into_iter().chain(param("scale", SCALE)).collect();
                 Typed { name: "confluent.type.Decimal".to_owned(), params }
             }

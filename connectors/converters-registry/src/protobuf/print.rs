@@ -78,7 +78,8 @@ impl Printer {
             members.for_each(|field| self.field(field, message, depth + 2, out));
             line(out, depth + 1, "}");
         }
-        let is_map_entry = |nested: &&DescriptorProto| nested.options.as_ref().is_some_and(|options| options.map_entry());
+        let is_map_entry =
+            |nested: &&DescriptorProto| nested.options.as_ref().is_some_and(|options| options.map_entry());
         message.nested_type.iter().filter(|nested| !is_map_entry(nested)).for_each(|nested| {
             self.message(nested, depth + 1, out);
         });

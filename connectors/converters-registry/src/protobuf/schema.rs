@@ -122,7 +122,8 @@ pub fn message_at(file: &FileDescriptor, mut selector: &[u8]) -> Result<MessageD
     let (first, rest) = path.split_first().map_or((0, &[][..]), |(first, rest)| (*first, rest));
     let mut message = file.messages().nth(first).ok_or_else(wrong)?;
     for index in rest {
-        message = message.child_messages().nth(*index).ok_or_else(wrong)?;
+        let child = message.child_messages().nth(*index);
+        message = child.ok_or_else(wrong)?;
     }
     Ok(message)
 }

@@ -60,7 +60,8 @@ fn structure(message: &MessageDescriptor, options: &ProtobufOptions, within: &mu
             Member::Field(field) => {
                 let is_in_oneof = field.containing_oneof().is_some_and(|oneof| !oneof.is_synthetic());
                 let schema = field_schema(&field, is_in_oneof, options, within);
-                fields.push((field.name().to_owned(), schema.map_err(|problem| format!("{}: {problem}", field.name()))?));
+                fields
+                    .push((field.name().to_owned(), schema.map_err(|problem| format!("{}: {problem}", field.name()))?));
             }
         }
     }

@@ -54,8 +54,7 @@ impl Values {
             };
             Self::Int { values: Vec::with_capacity(rows), is_zigzag, min, max, data_type: data_type.clone() }
         };
-        let long =
-            |form: LongForm| Self::Long { values: Vec::with_capacity(rows), form, data_type: data_type.clone() };
+        let long = |form: LongForm| Self::Long { values: Vec::with_capacity(rows), form, data_type: data_type.clone() };
         match descriptor.kind() {
             Kind::Int32 => (int(false), Wire::Varint),
             Kind::Sint32 => (int(true), Wire::Varint),
@@ -149,7 +148,9 @@ impl Values {
             Self::Time { values, .. } => {
                 let [hours, minutes, seconds, nanos] = read_fields::<4>(bytes)?.map(|part| part as i64);
                 let parts = [(hours, 3_600_000), (minutes, 60_000), (seconds, 1000)];
-                let ms = parts.iter().try_fold(nanos / 1_000_000, |sum, (part, unit)| sum.checked_add(part.checked_mul(*unit)?));
+                let ms = parts
+                    .iter()
+                    .try_fold(nanos / 1_000_000, |sum, (part, unit)| sum.checked_add(part.checked_mul(*unit)?));
                 let ms = ms.filter(|ms| (0..MS_PER_DAY).contains(ms)).ok_or(DecodeError::Logical("time"))?;
                 values.push(ms as i32);
             }
@@ -185,7 +186,9 @@ impl Values {
 
     pub fn finish(self, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
-            Self::Int { values, data_type, .. } | Self::Date { values, data_type } | Self::Time { values, data_type } => {
+            Self::Int { values, data_type, .. }
+            | Self::Date { values, data_type }
+            | Self::Time { values, data_type } => {
                 cast(&PrimitiveArray::<Int32Type>::new(values.into(), nulls), &data_type)?
             }
             Self::Long { values, data_type, .. } | Self::Timestamp { values, data_type } => {

@@ -133,12 +133,17 @@ fn any_schema(random: &mut Random, names: &mut u32, depth: u32, limits: Limits) 
             ConnectSchema::new(SchemaType::Array(Box::new(item)))
         }
         14 => {
-            let kind = if limits.maps_with_other_keys && random.below(3) == 0 { SchemaType::Int32 } else { SchemaType::String };
+            let kind = if limits.maps_with_other_keys && random.below(3) == 0 {
+                SchemaType::Int32
+            } else {
+                SchemaType::String
+            };
             *names += 1;
             let name = format!("org.test.M{names}");
             let mut value = any_schema(random, names, if limits.nested_lists { depth - 1 } else { 0 }, limits);
             value.optional &= limits.nullable_items;
-            let mut map = ConnectSchema::new(SchemaType::Map(Box::new(ConnectSchema::new(kind.clone())), Box::new(value)));
+            let mut map =
+                ConnectSchema::new(SchemaType::Map(Box::new(ConnectSchema::new(kind.clone())), Box::new(value)));
             map.name = (kind == SchemaType::Int32).then_some(name);
             map
         }
@@ -151,7 +156,8 @@ pub fn any_value(random: &mut Random, schema: &ConnectSchema) -> Value {
     if schema.optional && random.below(3) == 0 {
         return Value::Null;
     }
-    let text = |random: &mut Random| "aé\u{10FFFF}\"\\0".chars().cycle().take(random.below(9) as usize).collect::<String>();
+    let text =
+        |random: &mut Random| "aé\u{10FFFF}\"\\0".chars().cycle().take(random.below(9) as usize).collect::<String>();
     match (&schema.kind, schema.name.as_deref()) {
         (SchemaType::Bytes, Some(DECIMAL)) => {
             // Minimal two's complement of a number that fits 20 digits.
@@ -171,8 +177,9 @@ pub fn any_value(random: &mut Random, schema: &ConnectSchema) -> Value {
         (SchemaType::Bytes, _) => json!(base64(text(random).as_bytes())),
         (SchemaType::Array(item), _) => (0..random.below(4)).map(|_| any_value(random, item)).collect(),
         (SchemaType::Map(key, value), _) if key.kind == SchemaType::String => {
-            let members: Map<String, Value> =
-                (0..random.below(4)).map(|index| (format!("{index}{}", text(random)), any_value(random, value))).collect();
+            let members: Map<String, Value> = (0..random.below(4))
+                .map(|index| (format!("{index}{}", text(random)), any_value(random, value)))
+                .collect();
             Value::Object(members)
         }
         (SchemaType::Map(_, value), _) => {

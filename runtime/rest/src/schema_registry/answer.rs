@@ -49,7 +49,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         let bytes = to_bytes(Body::new(request.into_body()), BODY_BYTES_MAX).await;
         let bytes = bytes.map_err(|_| RegistryError::new(413, format!("the body is above {BODY_BYTES_MAX} bytes")))?;
         let parsed = serde_json::from_slice(&bytes);
-        parsed.map(Self).map_err(|error| RegistryError::new(400, format!("the request body cannot be read: {error}")).into())
+        parsed
+            .map(Self)
+            .map_err(|error| RegistryError::new(400, format!("the request body cannot be read: {error}")).into())
     }
 }
 

@@ -107,13 +107,13 @@ fn answer_check(
     let is_checked = has_compatibility_checks(schema.kind);
     if !is_checked {
         let kind = schema.kind;
-        checked.messages.push(format!("{{note: 'the compatibility of {kind} schemas is not checked by this registry yet'}}"));
+        checked
+            .messages
+            .push(format!("{{note: 'the compatibility of {kind} schemas is not checked by this registry yet'}}"));
     }
     let is_verbose = is_true(query, "verbose");
-    let answer = CompatibilityCheck {
-        is_compatible: checked.is_compatible,
-        messages: is_verbose.then_some(checked.messages),
-    };
+    let answer =
+        CompatibilityCheck { is_compatible: checked.is_compatible, messages: is_verbose.then_some(checked.messages) };
     let mut response = Json(answer).into_response();
     if !is_checked {
         response.headers_mut().insert(UNCHECKED, HeaderValue::from_static(schema.kind.name()));

@@ -54,10 +54,7 @@ pub async fn set_subject_level(
     Ok(Json(update))
 }
 
-pub async fn remove_subject_level(
-    State(registry): State<Registry>,
-    Path(subject): Path<String>,
-) -> Answer<ConfigBody> {
+pub async fn remove_subject_level(State(registry): State<Registry>, Path(subject): Path<String>) -> Answer<ConfigBody> {
     let level = registry.level(Some(&subject))?;
     registry.set_level(Some(&subject), None).await?;
     Ok(shown(level))
