@@ -82,3 +82,70 @@ impl Preparation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parking_lot::Mutex;
+    use sluice_storage::TargetState;
+    use std::time::Duration;
+    use tokio::sync::watch;
+    use tokio_util::sync::CancellationToken;
+
+    /// Sleeps take no time and are counted.
+    #[derive(Default)]
+    struct Skipping(Mutex<Duration>);
+
+    #[async_trait::async_trait]
+    impl Clock for Skipping {
+        fn now_ms(&self) -> i64 {
+            0
+        }
+
+        fn monotonic(&self) -> Duration {
+            *self.0.lock()
+        }
+
+        async fn sleep(&self, duration: Duration) {
+            *self.0.lock() += duration;
+        }
+    }
+
+    /// How often a registry that is away `failures` times is asked, how long that takes, and what the task hears.
+    async fn prepared(
+        failures: u32,
+        timeout: Option<Duration>,
+        error: ConnectError,
+    ) -> (u32, Duration, Result<(), TaskError>) {
+        let clock = Arc::new(Skipping::default());
+        let (_target, target) = watch::channel(TargetState::Started);
+        let lifecycle = Lifecycle::new(target, CancellationToken::new(), CancellationToken::new());
+        let retry = RetryPolicy { timeout, delay_max: Duration::from_secs(60) };
+        let preparation = Preparation { retry, clock: clock.clone(), lifecycle };
+        let mut asked = 0;
+        let ended = preparation
+            .run("A", || {
+                asked += 1;
+                std::future::ready(if asked > failures { Ok(()) } else { Err(error.clone()) })
+            })
+            .await;
+        (asked, clock.monotonic(), ended)
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_is_away_is_asked_again_as_long_as_the_retry_timeout_says() {
+        let away = || ConnectError::retriable("schema-registry", "away");
+        let (asked, taken, ended) = prepared(2, None, away()).await;
+        assert!(ended.is_ok());
+        assert_eq!((asked, taken), (3, Duration::from_millis(900)));
+        let (asked, _, ended) = prepared(100, Some(Duration::from_secs(1)), away()).await;
+        assert_eq!(asked, 4, "at 0, 300, 900 and 1000 ms");
+        let ended = ended.unwrap_err();
+        assert!(ended.is_retriable(), "the task is started again: {ended}");
+        let (asked, _, ended) = prepared(1, Some(Duration::ZERO), away()).await;
+        assert!(asked == 1 && ended.is_err(), "without errors.retry.timeout the task fails at once");
+        let refused = ConnectError::fatal("schema-registry", "no such user");
+        let (asked, _, ended) = prepared(1, None, refused).await;
+        assert!(asked == 1 && ended.is_err());
+    }
+}

@@ -181,6 +181,10 @@ impl Printer<'_> {
         if matches!(value.kind, SchemaType::Array(_) | SchemaType::Map(..)) {
             return Err("Protobuf has no maps of lists or of maps".to_owned());
         }
+        // Its scale would stand nowhere.
+        if value.name.as_deref() == Some(DECIMAL) {
+            return Err("maps of decimals are not supported as Protobuf yet".to_owned());
+        }
         let (key, value) = (self.typed(key, depth, nested)?, self.typed(value, depth, nested)?);
         Ok(Typed::new(&format!("map<{}, {}>", key.name, value.name)))
     }

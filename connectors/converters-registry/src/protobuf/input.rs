@@ -19,6 +19,8 @@ pub enum DecodeError {
     Range(i64),
     #[error("a {0} is out of its range")]
     Logical(&'static str),
+    #[error("a decimal of scale {own}, where the field has {expected} (confluent.field_meta)")]
+    Scale { own: i32, expected: i32 },
     #[error(transparent)]
     Column(#[from] crate::avro::input::DecodeError),
 }

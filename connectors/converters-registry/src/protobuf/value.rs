@@ -12,6 +12,7 @@ use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType, Field};
 use chrono::{Datelike, NaiveDate};
 use prost_reflect::{FieldDescriptor, Kind};
+use sluice_data::schema::decimal_scale;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -20,19 +21,47 @@ const MS_PER_DAY: i64 = 86_400_000;
 const EPOCH_DAYS: i32 = 719_163;
 
 pub enum Values {
-    Int { values: Vec<i32>, is_zigzag: bool, min: i32, max: i32, data_type: DataType },
-    Long { values: Vec<i64>, form: LongForm, data_type: DataType },
+    Int {
+        values: Vec<i32>,
+        is_zigzag: bool,
+        min: i32,
+        max: i32,
+        data_type: DataType,
+    },
+    Long {
+        values: Vec<i64>,
+        form: LongForm,
+        data_type: DataType,
+    },
     Float(Vec<f32>),
     Double(Vec<f64>),
     Boolean(BooleanBufferBuilder),
     String(Bytes),
     Bytes(Bytes),
-    Enum { values: Bytes, name: String, symbols: HashMap<i32, String>, zero: String },
+    Enum {
+        values: Bytes,
+        name: String,
+        symbols: HashMap<i32, String>,
+        zero: String,
+    },
     Message(Box<MessageColumn>),
-    Timestamp { values: Vec<i64>, data_type: DataType },
-    Date { values: Vec<i32>, data_type: DataType },
-    Time { values: Vec<i32>, data_type: DataType },
-    Decimal(DecimalColumn),
+    Timestamp {
+        values: Vec<i64>,
+        data_type: DataType,
+    },
+    Date {
+        values: Vec<i32>,
+        data_type: DataType,
+    },
+    Time {
+        values: Vec<i32>,
+        data_type: DataType,
+    },
+    /// Each message says its scale itself; it must be the field's.
+    Decimal {
+        values: DecimalColumn,
+        scale: i32,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -41,6 +70,13 @@ pub enum LongForm {
     ZigZag,
     /// Of 32 bits without a sign.
     Unsigned32,
+}
+
+fn scale_of(field: &Field) -> i32 {
+    match field.data_type() {
+        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => i32::from(*scale),
+        _ => decimal_scale(field).unwrap_or(0),
+    }
 }
 
 impl Values {
@@ -84,9 +120,10 @@ impl Values {
                     "google.protobuf.Timestamp" => Self::Timestamp { values: Vec::with_capacity(rows), data_type },
                     "google.type.Date" => Self::Date { values: Vec::with_capacity(rows), data_type },
                     "google.type.TimeOfDay" => Self::Time { values: Vec::with_capacity(rows), data_type },
-                    "confluent.type.Decimal" => {
-                        Self::Decimal(DecimalColumn::new(field, rows).expect("it was mapped to a decimal"))
-                    }
+                    "confluent.type.Decimal" => Self::Decimal {
+                        values: DecimalColumn::new(field, rows).expect("it was mapped to a decimal"),
+                        scale: scale_of(field),
+                    },
                     _ => Self::Message(Box::new(MessageColumn::new(&message, field, options, rows))),
                 };
                 (values, Wire::Length)
@@ -97,7 +134,7 @@ impl Values {
     pub fn is_message(&self) -> bool {
         matches!(
             self,
-            Self::Message(_) | Self::Timestamp { .. } | Self::Date { .. } | Self::Time { .. } | Self::Decimal(_)
+            Self::Message(_) | Self::Timestamp { .. } | Self::Date { .. } | Self::Time { .. } | Self::Decimal { .. }
         )
     }
 
@@ -154,7 +191,11 @@ impl Values {
                 let ms = ms.filter(|ms| (0..MS_PER_DAY).contains(ms)).ok_or(DecodeError::Logical("time"))?;
                 values.push(ms as i32);
             }
-            Self::Decimal(values) => {
+            Self::Decimal { values, scale } => {
+                let [_, _, own] = read_fields::<3>(bytes)?;
+                if own as i32 != *scale {
+                    return Err(DecodeError::Scale { own: own as i32, expected: *scale });
+                }
                 let unscaled = read_value(bytes)?;
                 values.push(if unscaled.is_empty() { &[0] } else { unscaled })?;
             }
@@ -180,7 +221,7 @@ impl Values {
             Self::Boolean(values) => values.append(false),
             Self::String(values) | Self::Bytes(values) | Self::Enum { values, .. } => values.push_empty(),
             Self::Message(column) => column.append_null(),
-            Self::Decimal(values) => values.push_empty(),
+            Self::Decimal { values, .. } => values.push_empty(),
         }
     }
 
@@ -200,7 +241,7 @@ impl Values {
             Self::String(values) | Self::Enum { values, .. } => values.finish_strings(nulls)?,
             Self::Bytes(values) => values.finish(nulls)?,
             Self::Message(column) => column.finish()?,
-            Self::Decimal(values) => values.finish(nulls)?,
+            Self::Decimal { values, .. } => values.finish(nulls)?,
         })
     }
 }
