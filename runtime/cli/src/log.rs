@@ -8,6 +8,7 @@ use sluice_client::Broker;
 use sluice_client_kafka::{ConnectError, KafkaBroker};
 use sluice_data::TaskId;
 use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
+use sluice_schema_registry::SCHEMAS_TOPIC;
 use sluice_storage::{
     CONFIG_TOPIC, ConfigBackingStore, OFFSET_TOPIC, OffsetBackingStore, PLAN_TOPIC, STATUS_TOPIC, Secrets,
     StatusBackingStore, TopicLog, TopicLogConfig,
@@ -138,6 +139,19 @@ impl State {
         let offsets = offsets.map_err(|error| Exit::failed(&error))?;
         let plans = plans.map_err(|error| Exit::failed(&error))?;
         Ok(Self { configs, statuses, offsets, plans })
+    }
+}
+
+/// Where the schemas of the registry in this hub lie. On a log that others use too, not in `_schemas`: that may be a
+/// Confluent registry's, which hands out ids of its own.
+pub fn schemas_topic(config: &HubConfig) -> TopicLogConfig {
+    match &config.kafka {
+        None => TopicLogConfig::new(SCHEMAS_TOPIC, 1),
+        Some(kafka) => TopicLogConfig {
+            topic: format!("{}-schemas", kafka.configs.topic).into(),
+            partitions: 1,
+            ..kafka.configs.clone()
+        },
     }
 }
 

@@ -5,13 +5,15 @@ use crate::capabilities::capabilities;
 use crate::components::COMPONENTS;
 use crate::config_providers;
 use crate::exit::{Exit, chain};
-use crate::log::{Log, State};
+use crate::log::{Log, State, schemas_topic};
 use crate::worker_config::HubConfig;
 use axum::Router;
-use sluice_connect_api::PluginRegistry;
+use sluice_connect_api::{ConfigMap, PluginRegistry, SchemaRegistry};
+use sluice_converters_registry::RegistryProvider;
 use sluice_herder::{Herder, HerderContext};
 use sluice_plugin_host::{GuestLimits, HostConfig, PluginFolder, PluginHost};
-use sluice_rest::{RestConfig, RestContext, router};
+use sluice_rest::{RestConfig, RestContext, router, schema_registry_router};
+use sluice_schema_registry::{EmbeddedRegistry, HttpRegistry};
 use sluice_server::broker_metrics;
 use sluice_storage::Secrets;
 use sluice_telemetry::{Loggers, MetricsHandle};
@@ -54,7 +56,10 @@ impl Standalone {
         let host = HostConfig { cache_dir: config.cache_dir.join("components"), limits: GuestLimits::default() };
         let host = PluginHost::new(host, capabilities(config)).map_err(|error| failed(&error))?;
         let (host, plugins) = (Arc::new(host), Arc::new(PluginRegistry::default()));
+        let schemas = EmbeddedRegistry::open_config(&*broker, schemas_topic(config)).await;
+        let schemas = Arc::new(schemas.map_err(|error| failed(&error))?);
         sluice_converters::register(&plugins);
+        sluice_converters_registry::register(&plugins, registry_provider(Arc::clone(&schemas)));
         sluice_transforms::register(&plugins);
         load_components(&host, &plugins).await;
         native(&plugins);
@@ -99,8 +104,17 @@ impl Standalone {
             loggers,
             metrics: Arc::new(render),
         });
+        let router = router.merge(schema_registry_router(schemas));
         Ok(Self { herder, router, log, kafka_metrics, _watchers: watchers, _plugin_host: host })
     }
+}
+
+/// A converter that names a registry uses that; any other the one in this process.
+fn registry_provider(embedded: Arc<EmbeddedRegistry>) -> RegistryProvider {
+    Arc::new(move |config: &ConfigMap| match config.get("schema.registry.url").filter(|url| !url.is_empty()) {
+        Some(_) => Ok(Arc::new(HttpRegistry::new(config)?) as Arc<dyn SchemaRegistry>),
+        None => Ok(Arc::clone(&embedded) as Arc<dyn SchemaRegistry>),
+    })
 }
 
 /// The commit this was built from.

@@ -1,8 +1,10 @@
 //! Converters: between bytes in the log and Connect data, on whole columns.
 
 use crate::config_def::ConfigMap;
+use crate::error::ConnectError;
 use arrow_array::{ArrayRef, BinaryArray, BooleanArray};
 use arrow_schema::{Field, FieldRef};
+use std::sync::Arc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConverterRole {
@@ -54,8 +56,27 @@ impl ConvertError {
     }
 }
 
-/// Kafka: `org.apache.kafka.connect.storage.Converter`, for columns. Pure and synchronous.
+/// Kafka: `org.apache.kafka.connect.storage.Converter`, for columns. Conversion itself is pure and synchronous; what it needs
+/// from elsewhere is fetched by the two `prepare` calls, which the worker makes with the same arguments right before.
+#[async_trait::async_trait]
 pub trait Converter: Send + Sync {
+    /// Before [`Converter::from_connect_data`] of columns of this field: a registered schema is registered or looked up.
+    ///
+    /// # Errors
+    /// Only what concerns no single record: a registry that cannot be reached (retriable), or that refuses this client
+    /// (fatal). A schema that was refused is remembered, and the conversion says so.
+    async fn prepare_from_connect(&self, _topic: &str, _field: &Field) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
+    /// Before [`Converter::to_connect_data`] of these bytes: the schemas that they name are fetched.
+    ///
+    /// # Errors
+    /// As [`Converter::prepare_from_connect`].
+    async fn prepare_to_connect(&self, _topic: &str, _bytes: &BinaryArray) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
     /// Bytes for each row of `values`; a null in the answer is a null key or a tombstone. `tombstones` marks rows that must
     /// become one whatever the schema says.
     ///
@@ -79,4 +100,4 @@ pub trait Converter: Send + Sync {
 }
 
 /// Makes a converter from its own keys (without the `key.converter.` prefix).
-pub type ConverterFactory = fn(role: ConverterRole, config: &ConfigMap) -> Result<Box<dyn Converter>, String>;
+pub type ConverterFactory = Arc<dyn Fn(ConverterRole, &ConfigMap) -> Result<Box<dyn Converter>, String> + Send + Sync>;

@@ -92,7 +92,12 @@ impl PluginRegistry {
     }
 
     /// A converter of keys, values and headers.
-    pub fn add_converter(&self, class: &'static str, config: fn() -> ConfigDef, make: ConverterFactory) {
+    pub fn add_converter(
+        &self,
+        class: &'static str,
+        config: fn() -> ConfigDef,
+        make: impl Fn(ConverterRole, &ConfigMap) -> Result<Box<dyn Converter>, String> + Send + Sync + 'static,
+    ) {
         self.add_converter_of(ConverterKind::Both, class, config, make);
     }
 
@@ -101,8 +106,9 @@ impl PluginRegistry {
         kind: ConverterKind,
         class: &'static str,
         config: fn() -> ConfigDef,
-        make: ConverterFactory,
+        make: impl Fn(ConverterRole, &ConfigMap) -> Result<Box<dyn Converter>, String> + Send + Sync + 'static,
     ) {
+        let make: ConverterFactory = Arc::new(make);
         self.plugins.write().insert(class.to_owned(), Plugin::Converter { class, kind, config, make });
     }
 

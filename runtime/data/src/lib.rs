@@ -7,6 +7,7 @@
 
 pub mod batch;
 pub mod calendar;
+pub mod column;
 pub mod date_format;
 pub mod headers;
 pub mod id;

@@ -30,9 +30,10 @@ mod json;
 mod payload;
 
 use arrow_schema::{DataType, Field, TimeUnit};
+use indexmap::IndexMap;
 pub use payload::{integer_to_row, payload_to_row, row_to_integer, row_to_payload};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 pub const NAME: &str = "connect.name";
@@ -66,7 +67,8 @@ pub struct ConnectSchema {
     pub name: Option<String>,
     pub version: Option<i32>,
     pub doc: Option<String>,
-    pub parameters: BTreeMap<String, String>,
+    /// In the order in which they were given: an Avro enum's symbols stand in it.
+    pub parameters: IndexMap<String, String>,
     /// In the JSON form of a payload.
     pub default: Option<Value>,
 }
@@ -99,7 +101,7 @@ pub enum SchemaError {
 impl ConnectSchema {
     #[must_use]
     pub fn new(kind: SchemaType) -> Self {
-        Self { kind, optional: false, name: None, version: None, doc: None, parameters: BTreeMap::new(), default: None }
+        Self { kind, optional: false, name: None, version: None, doc: None, parameters: IndexMap::new(), default: None }
     }
 
     #[must_use]
@@ -301,7 +303,8 @@ impl ConnectSchema {
         put(NAME, self.name.clone());
         put(VERSION, self.version.map(|version| version.to_string()));
         put(DOC, self.doc.clone());
-        put(PARAMETERS, (!self.parameters.is_empty()).then(|| json!(self.parameters).to_string()));
+        let parameters = || serde_json::to_string(&self.parameters).expect("a map of texts is JSON");
+        put(PARAMETERS, (!self.parameters.is_empty()).then(parameters));
         put(DEFAULT, self.default.as_ref().map(Value::to_string));
         metadata
     }

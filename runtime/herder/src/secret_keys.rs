@@ -42,7 +42,7 @@ fn plugins_of(config: &ConfigMap) -> Vec<(String, &str)> {
 }
 
 fn is_named_like_a_secret(key: &str) -> bool {
-    const ENDINGS: [&str; 9] = [
+    const ENDINGS: [&str; 11] = [
         "password",
         "passwd",
         "secret",
@@ -52,6 +52,8 @@ fn is_named_like_a_secret(key: &str) -> bool {
         "access.token",
         "api.key",
         "private.key",
+        "auth.user.info",
+        "auth.token",
     ];
     let key = key.to_ascii_lowercase();
     ENDINGS.iter().any(|ending| key.ends_with(ending))

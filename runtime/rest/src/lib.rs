@@ -3,6 +3,8 @@
 //! One file per resource; [`paths`] names every path, [`error`] turns each error into a status and a body, [`dto`] holds what
 //! goes over the wire, [`openapi`] describes it for tools. [`router`] is the whole API as one axum router, [`serve`] puts it on a listener.
 //!
+//! [`schema_registry_router`] is beside it: the API of the schema registry in this hub.
+//!
 //! What it is not: it decides nothing (the herder does) and keeps no state but limits.
 //!
 //! Where it differs from Kafka on purpose stands in `tests/conformance/README.md`, found by comparing the two; `/metrics`, `/openapi.json`,
@@ -22,6 +24,7 @@ mod openapi;
 mod paths;
 mod request;
 mod router;
+mod schema_registry;
 mod server;
 mod tasks;
 mod topics;
@@ -30,4 +33,5 @@ pub use error::RestError;
 pub use headers::{AnswerHeaders, HeaderRule};
 pub use openapi::openapi;
 pub use router::{RestConfig, RestContext, router};
+pub use schema_registry::schema_registry_router;
 pub use server::{ServeError, serve};

@@ -18,6 +18,7 @@ mod append;
 mod budget;
 mod clock;
 mod config;
+mod converter_prepare;
 mod dead_letter;
 mod error_report;
 mod predicate;

@@ -60,9 +60,9 @@ impl WorkerSinkTask {
         let (spec, clock) = (&parts.spec, context.clock.clone());
         let missing = || TaskConfigError { problems: vec!["Must configure one of topics or topics.regex".to_owned()] };
         let topics = settings.topics.clone().ok_or_else(missing)?;
-        let converters = Converters::build(&settings, &context.plugins)?;
-        let chain =
-            TransformationChain::build(&settings, &context.plugins, clock.clone(), parts.lifecycle.clone()).await?;
+        let lifecycle = parts.lifecycle.clone();
+        let converters = Converters::build(&settings, &context.plugins, clock.clone(), lifecycle.clone())?;
+        let chain = TransformationChain::build(&settings, &context.plugins, clock.clone(), lifecycle).await?;
         let factory = context.plugins.connector(&spec.class)?;
         // Fences an earlier run of this task before its plans and offsets are read.
         let transactional_id = parts.transactional_id();
@@ -221,6 +221,7 @@ impl WorkerSinkTask {
         self.metrics.record_read.increment(rows.offsets.len() as u64);
         let mut chunk = Chunk { first, last: rows.next_offset - 1, ..Chunk::default() };
         let bad_batch = |error: sluice_data::BatchError| TaskError::BadBatch { reason: error.to_string() };
+        self.converters.prepare_to_connect(&partition.topic, &rows).await?;
         let (batches, errors) = self.converters.to_connect_data(&partition.topic, &rows).map_err(bad_batch)?;
         chunk.errors = errors;
         for batch in batches {

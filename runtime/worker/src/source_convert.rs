@@ -1,8 +1,12 @@
 //! Source side: Connect columns → key and value bytes, bad rows found by halves.
 
+use crate::clock::Clock;
 use crate::config::ConverterConfig;
+use crate::converter_prepare::Preparation;
 use crate::error_report::{RecordError, Stage};
+use crate::retry::RetryPolicy;
 use crate::task_config::ConnectorSettings;
+use crate::task_run::Lifecycle;
 use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray};
 use arrow_schema::{DataType, Field};
 use sluice_connect_api::{ConvertError, Converter, ConverterRole, PluginError, PluginRegistry};
@@ -15,6 +19,7 @@ pub(crate) struct Converters {
     pub value: Box<dyn Converter>,
     pub key_class: Arc<str>,
     pub value_class: Arc<str>,
+    pub preparation: Preparation,
 }
 
 /// Rows ready for the log. `batch` still has their timestamps, headers and partitions.
@@ -29,13 +34,20 @@ pub(crate) struct ConvertedRows {
 impl Converters {
     /// # Errors
     /// A class that is unknown, or refuses its configuration.
-    pub fn build(settings: &ConnectorSettings, plugins: &PluginRegistry) -> Result<Self, PluginError> {
+    pub fn build(
+        settings: &ConnectorSettings,
+        plugins: &PluginRegistry,
+        clock: Arc<dyn Clock>,
+        lifecycle: Lifecycle,
+    ) -> Result<Self, PluginError> {
+        let retry = RetryPolicy { timeout: settings.errors.retry_timeout, delay_max: settings.errors.retry_delay_max };
         let make = |role, converter: &ConverterConfig| plugins.converter(&converter.class, role, &converter.config);
         Ok(Self {
             key: make(ConverterRole::Key, &settings.key_converter)?,
             value: make(ConverterRole::Value, &settings.value_converter)?,
             key_class: settings.key_converter.class.as_str().into(),
             value_class: settings.value_converter.class.as_str().into(),
+            preparation: Preparation { retry, clock, lifecycle },
         })
     }
 

@@ -48,9 +48,9 @@ impl WorkerSourceTask {
     /// Whatever the task needs and cannot have.
     pub async fn build(parts: TaskParts, settings: ConnectorSettings) -> Result<Self, TaskError> {
         let context = &parts.shared.context;
-        let converters = Converters::build(&settings, &context.plugins)?;
         let clock = context.clock.clone();
         let lifecycle = parts.lifecycle.clone();
+        let converters = Converters::build(&settings, &context.plugins, clock.clone(), lifecycle.clone())?;
         let chain = TransformationChain::build(&settings, &context.plugins, clock.clone(), lifecycle).await?;
         // Fences an earlier run of this task before its offsets are read.
         let transactional_id = parts.transactional_id();
@@ -204,6 +204,7 @@ impl WorkerSourceTask {
         };
         let mut all = Vec::with_capacity(transformed.len());
         for batch in transformed.into_iter().filter(|batch| !batch.is_empty()) {
+            self.converters.prepare_from_connect(&batch).await?;
             let (rows, errors) = self.converters.from_connect_data(batch);
             self.report(polled, errors).await?;
             all.extend(rows);

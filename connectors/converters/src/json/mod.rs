@@ -9,6 +9,7 @@
 
 mod decoder;
 mod parser;
+pub mod payload;
 mod read;
 mod write;
 

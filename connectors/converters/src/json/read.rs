@@ -257,14 +257,14 @@ fn schemaless_text(parser: &mut Parser<'_>) -> JsonResult<Option<String>> {
     }
 }
 
-fn not_json(error: super::parser::JsonError) -> ConvertError {
+pub fn not_json(error: super::parser::JsonError) -> ConvertError {
     ConvertError::new(format!("{NOT_JSON}{error}"))
 }
 
-fn refuse_payload(error: Box<ReadError>) -> ConvertError {
+pub fn refuse_payload(error: Box<ReadError>) -> ConvertError {
     ConvertError::new(error.to_string())
 }
 
-fn refuse_column(error: ArrowError) -> ConvertError {
+pub fn refuse_column(error: ArrowError) -> ConvertError {
     ConvertError::new(format!("{NOT_JSON}{error}"))
 }

@@ -3,16 +3,16 @@
 use super::DecimalFormat;
 use super::parser::{Parser, plain_len};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int64Type};
+use arrow_array::types::{Decimal128Type, Decimal256Type, Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Decimal256Array, StringArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_cast::cast;
-use arrow_schema::{DataType, Field, TimeUnit};
+use arrow_schema::{ArrowError, DataType, Field};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use num_bigint::BigInt;
 use serde_json::ser::{CompactFormatter, Formatter};
 use sluice_connect_api::ConvertError;
+use sluice_data::column;
 use sluice_data::number;
 use sluice_data::schema::{decimal_scale, is_json};
 use sluice_data::{ConnectSchema, SchemaError, SchemaType};
@@ -301,33 +301,16 @@ fn separated(
     Ok(())
 }
 
-/// Any column of integers, or of a logical type over them, as Connect's integers: temporal ones in milliseconds or days.
 fn integers(column: &ArrayRef) -> Result<ScalarBuffer<i64>, ConvertError> {
-    let per_ms = match column.data_type() {
-        DataType::Timestamp(unit, _) | DataType::Time64(unit) | DataType::Time32(unit) => Some(*unit),
-        _ => None,
-    };
-    let column = match column.data_type() {
-        DataType::Date32 | DataType::Time32(_) => to_type(column, &DataType::Int32)?,
-        _ => column.clone(),
-    };
-    let column = to_type(&column, &DataType::Int64)?;
-    let values = column.as_primitive::<Int64Type>();
-    Ok(match per_ms {
-        Some(TimeUnit::Second) => values.unary::<_, Int64Type>(|value| value.saturating_mul(1000)).values().clone(),
-        Some(TimeUnit::Microsecond) => values.unary::<_, Int64Type>(|value| value.div_euclid(1000)).values().clone(),
-        Some(TimeUnit::Nanosecond) => {
-            values.unary::<_, Int64Type>(|value| value.div_euclid(1_000_000)).values().clone()
-        }
-        _ => values.values().clone(),
-    })
+    column::integers(column).map_err(refuse_column)
 }
 
 fn to_type(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ConvertError> {
-    if column.data_type() == data_type {
-        return Ok(column.clone());
-    }
-    cast(column, data_type).map_err(|error| ConvertError::new(format!("the column cannot be written: {error}")))
+    column::to_type(column, data_type).map_err(refuse_column)
+}
+
+fn refuse_column(error: ArrowError) -> ConvertError {
+    ConvertError::new(format!("the column cannot be written: {error}"))
 }
 
 /// Appends `text` as a JSON string. Source: Jackson's default escapes.
