@@ -105,7 +105,7 @@ impl RegistrySettings {
     pub fn new(role: ConverterRole, config: &ConfigMap) -> Result<Self, String> {
         let strategy = match role {
             ConverterRole::Key => "key.subject.name.strategy",
-            ConverterRole::Value => "value.subject.name.strategy",
+            ConverterRole::Value | ConverterRole::Header => "value.subject.name.strategy",
         };
         let strategy = SubjectNameStrategy::parse(config.get(strategy).map_or(TOPIC_NAME_STRATEGY, String::as_str))?;
         let number = |name: &str| config.get(name).and_then(|text| text.parse::<i64>().ok());

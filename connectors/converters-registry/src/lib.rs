@@ -21,6 +21,7 @@ pub mod subject;
 
 pub use converter::RegistryConverter;
 
+use sluice_connect_api::converter::ConverterKind;
 use sluice_connect_api::{ConfigMap, PluginRegistry, SchemaRegistry};
 use std::sync::Arc;
 
@@ -29,12 +30,16 @@ pub type RegistryProvider = Arc<dyn Fn(&ConfigMap) -> Result<Arc<dyn SchemaRegis
 
 /// Adds every converter of this crate under its Confluent class name.
 pub fn register(plugins: &PluginRegistry, provider: RegistryProvider) {
-    let own = Arc::clone(&provider);
-    plugins.add_converter(avro::CLASS, avro::config_def, move |role, config| avro::make(role, config, &own));
+    // Kafka's are no header converters.
+    let kind = ConverterKind::KeysAndValues;
     let own = Arc::clone(&provider);
     plugins
-        .add_converter(protobuf::CLASS, protobuf::config_def, move |role, config| protobuf::make(role, config, &own));
-    plugins.add_converter(json_schema::CLASS, json_schema::config_def, move |role, config| {
+        .add_converter_of(kind, avro::CLASS, avro::config_def, move |role, config| avro::make(role, config, &own));
+    let own = Arc::clone(&provider);
+    plugins.add_converter_of(kind, protobuf::CLASS, protobuf::config_def, move |role, config| {
+        protobuf::make(role, config, &own)
+    });
+    plugins.add_converter_of(kind, json_schema::CLASS, json_schema::config_def, move |role, config| {
         json_schema::make(role, config, &provider)
     });
 }
