@@ -33,8 +33,7 @@ pub fn register(plugins: &PluginRegistry, provider: RegistryProvider) {
     // Kafka's are no header converters.
     let kind = ConverterKind::KeysAndValues;
     let own = Arc::clone(&provider);
-    plugins
-        .add_converter_of(kind, avro::CLASS, avro::config_def, move |role, config| avro::make(role, config, &own));
+    plugins.add_converter_of(kind, avro::CLASS, avro::config_def, move |role, config| avro::make(role, config, &own));
     let own = Arc::clone(&provider);
     plugins.add_converter_of(kind, protobuf::CLASS, protobuf::config_def, move |role, config| {
         protobuf::make(role, config, &own)

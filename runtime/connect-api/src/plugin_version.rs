@@ -50,6 +50,13 @@ impl VersionRange {
         Ok(Self::Intervals(intervals))
     }
 
+    /// This version and no other.
+    #[must_use]
+    pub fn exactly(version: &str) -> Self {
+        let bound = Some(version.to_owned());
+        Self::Intervals(vec![Interval { min: bound.clone(), max: bound, is_min_included: true, is_max_included: true }])
+    }
+
     #[must_use]
     pub fn contains(&self, version: &str) -> bool {
         match self {

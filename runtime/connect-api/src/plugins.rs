@@ -4,13 +4,15 @@ use crate::config_def::{ConfigDef, ConfigMap};
 use crate::connector::{Connector, ConnectorContext, ConnectorKind, PluginDefinition, TaskContext};
 use crate::converter::{Converter, ConverterFactory, ConverterKind, ConverterRole};
 use crate::error::ConnectError;
+use crate::plugin_version::{VersionRange, compare};
 use crate::predicate::{Predicate, PredicateFactory};
 use crate::sink::SinkTask;
 use crate::source::SourceTask;
 use crate::transformation::{Transformation, TransformationFactory};
 use parking_lot::RwLock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PluginError {
@@ -18,6 +20,8 @@ pub enum PluginError {
     UnknownClass { class: String, nearest: Option<String> },
     #[error("{class} is a {found}, not a {expected}")]
     WrongKind { class: String, expected: &'static str, found: &'static str },
+    #[error("{class} is not installed in a version within {wanted}; there is {}", .available.join(", "))]
+    UnknownVersion { class: String, wanted: String, available: Vec<String> },
     #[error("{class} refused its configuration: {reason}")]
     Config { class: String, reason: String },
 }
@@ -74,21 +78,65 @@ pub struct PluginInfo {
 }
 
 /// Every plugin this hub has. Cheap to read; plugins come and go while it runs.
+///
+/// Of a class from a plugin file there may be several versions side by side. Who does not say which gets the newest; of one
+/// version that is there twice the later one.
 #[derive(Default)]
 pub struct PluginRegistry {
-    plugins: RwLock<BTreeMap<String, Plugin>>,
+    /// By class, in the order in which they came.
+    plugins: RwLock<BTreeMap<String, Vec<Plugin>>>,
+    /// Counts changes of the versions that are there.
+    changes: watch::Sender<u64>,
 }
 
 impl PluginRegistry {
-    /// Adds or replaces a connector plugin under its class name.
+    /// Adds a version of a connector plugin under its class name.
     pub fn add_connector(&self, factory: Arc<dyn PluginFactory>) {
         let class = factory.definition().class.clone();
-        self.plugins.write().insert(class, Plugin::Connector(factory));
+        self.add_version(class, Plugin::Connector(factory));
     }
 
+    /// Adds a version of a transformation.
     pub fn add_transformation(&self, plugin: Arc<dyn TransformationPlugin>) {
         let class = plugin.definition().class.clone();
-        self.plugins.write().insert(class, Plugin::Transformation(plugin));
+        self.add_version(class, Plugin::Transformation(plugin));
+    }
+
+    fn add_version(&self, class: String, plugin: Plugin) {
+        self.plugins.write().entry(class).or_default().push(plugin);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Takes out what was added, and leaves other versions of its class. Running tasks keep the plugin they were made from.
+    pub fn remove_connector(&self, factory: &Arc<dyn PluginFactory>) {
+        let class = &factory.definition().class;
+        let is_it = |plugin: &Plugin| matches!(plugin, Plugin::Connector(one) if is_same(one, factory));
+        self.remove_where(class, is_it);
+    }
+
+    /// As [`PluginRegistry::remove_connector`].
+    pub fn remove_transformation(&self, plugin: &Arc<dyn TransformationPlugin>) {
+        let class = &plugin.definition().class;
+        let is_it = |other: &Plugin| matches!(other, Plugin::Transformation(one) if is_same(one, plugin));
+        self.remove_where(class, is_it);
+    }
+
+    fn remove_where(&self, class: &str, is_it: impl Fn(&Plugin) -> bool) {
+        let mut plugins = self.plugins.write();
+        if let Some(versions) = plugins.get_mut(class) {
+            versions.retain(|plugin| !is_it(plugin));
+            if versions.is_empty() {
+                plugins.remove(class);
+            }
+        }
+        drop(plugins);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Tells of every change of the versions that are there.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// A converter of keys, values and headers.
@@ -109,11 +157,11 @@ impl PluginRegistry {
         make: impl Fn(ConverterRole, &ConfigMap) -> Result<Box<dyn Converter>, String> + Send + Sync + 'static,
     ) {
         let make: ConverterFactory = Arc::new(make);
-        self.plugins.write().insert(class.to_owned(), Plugin::Converter { class, kind, config, make });
+        self.put(class, Plugin::Converter { class, kind, config, make });
     }
 
     pub fn add_predicate(&self, class: &'static str, config: fn() -> ConfigDef, make: PredicateFactory) {
-        self.plugins.write().insert(class.to_owned(), Plugin::Predicate { class, config, make });
+        self.put(class, Plugin::Predicate { class, config, make });
     }
 
     pub fn add_native_transformation(
@@ -122,18 +170,18 @@ impl PluginRegistry {
         config: fn() -> ConfigDef,
         make: TransformationFactory,
     ) {
-        self.plugins.write().insert(class.to_owned(), Plugin::NativeTransformation { class, config, make });
+        self.put(class, Plugin::NativeTransformation { class, config, make });
     }
 
-    /// Running tasks keep the plugin they were made from.
-    pub fn remove(&self, class: &str) -> bool {
-        self.plugins.write().remove(class).is_some()
+    /// Adds or replaces what is native: of it there is one version.
+    fn put(&self, class: &str, plugin: Plugin) {
+        self.plugins.write().insert(class.to_owned(), vec![plugin]);
     }
 
-    /// Sinks, sources, then the rest, each by class name. A class of two kinds has a row for each.
+    /// Sinks, sources, then the rest, each by class name and version. A class of two kinds has a row for each.
     #[must_use]
     pub fn list(&self) -> Vec<PluginInfo> {
-        let mut rows: Vec<PluginInfo> = self.plugins.read().values().flat_map(Plugin::infos).collect();
+        let mut rows: Vec<PluginInfo> = self.plugins.read().values().flatten().flat_map(Plugin::infos).collect();
         let rank = |row: &PluginInfo| match row.kind {
             "sink" => 0,
             "source" => 1,
@@ -142,7 +190,12 @@ impl PluginRegistry {
             "converter" => 4,
             _ => 5,
         };
-        rows.sort_by_key(rank);
+        let order = |one: &PluginInfo, two: &PluginInfo| {
+            let by_class = rank(one).cmp(&rank(two)).then_with(|| one.class.cmp(&two.class));
+            by_class.then_with(|| compare(&one.version, &two.version))
+        };
+        rows.sort_by(order);
+        rows.dedup();
         rows
     }
 
@@ -153,6 +206,30 @@ impl PluginRegistry {
             Plugin::Connector(factory) => Ok(factory),
             other => Err(other.wrong_kind(class, "connector")),
         }
+    }
+
+    /// The newest version within `wanted` that is not among `rejected`.
+    ///
+    /// # Errors
+    /// As [`PluginRegistry::connector`], and [`PluginError::UnknownVersion`].
+    pub fn connector_version(
+        &self,
+        class: &str,
+        wanted: &VersionRange,
+        rejected: &BTreeSet<String>,
+    ) -> Result<Arc<dyn PluginFactory>, PluginError> {
+        let newest = self.connector(class)?;
+        let plugins = self.plugins.read();
+        let versions = plugins.get(&newest.definition().class).map_or(&[][..], Vec::as_slice);
+        let is_wanted = |plugin: &&Plugin| {
+            let version = plugin.info().version;
+            wanted.contains(&version) && !rejected.contains(&version)
+        };
+        if let Some(Plugin::Connector(factory)) = newest_of(versions.iter().filter(is_wanted)) {
+            return Ok(Arc::clone(factory));
+        }
+        let available = versions.iter().map(|plugin| plugin.info().version).collect();
+        Err(PluginError::UnknownVersion { class: class.to_owned(), wanted: wanted.to_string(), available })
     }
 
     /// # Errors
@@ -226,18 +303,29 @@ impl PluginRegistry {
     /// Exact class or alias first; else the simple name, with or without `Connector`.
     fn find(&self, class: &str) -> Result<Plugin, PluginError> {
         let plugins = self.plugins.read();
-        if let Some(plugin) = plugins.get(class) {
+        if let Some(plugin) = plugins.get(class).and_then(newest_of) {
             return Ok(plugin.clone());
         }
         // Of two with one simple name Kafka's is meant: configs that say no more were written for it.
         let is_ours = |plugin: &&Plugin| !plugin.info().class.starts_with("org.apache.kafka.");
-        if let Some(plugin) = plugins.values().filter(|plugin| plugin.answers_to(class)).min_by_key(is_ours) {
+        if let Some(plugin) =
+            plugins.values().filter_map(newest_of).filter(|plugin| plugin.answers_to(class)).min_by_key(is_ours)
+        {
             return Ok(plugin.clone());
         }
-        let names = plugins.values().flat_map(Plugin::names);
+        let names = plugins.values().flatten().flat_map(Plugin::names);
         let nearest = nearest_name(class, names);
         Err(PluginError::UnknownClass { class: class.to_owned(), nearest })
     }
+}
+
+/// The last one of the greatest version.
+fn newest_of<'a>(versions: impl IntoIterator<Item = &'a Plugin>) -> Option<&'a Plugin> {
+    versions.into_iter().max_by(|one, two| compare(&one.info().version, &two.info().version))
+}
+
+fn is_same<T: ?Sized>(one: &Arc<T>, other: &Arc<T>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
 }
 
 impl Plugin {

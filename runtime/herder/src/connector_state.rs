@@ -2,6 +2,7 @@
 
 use crate::job::Job;
 use crate::restart::Failures;
+use crate::upgrade::Upgrade;
 use sluice_connect_api::connector::ConnectorKind;
 use sluice_connect_api::{ConfigMap, ConnectorCapabilities};
 use sluice_data::{ConnectorName, TaskId};
@@ -54,6 +55,8 @@ pub(crate) struct TaskState {
     pub failures: Failures,
     /// When the supervisor starts it again.
     pub restart_due: Option<Instant>,
+    /// Of its plugin, as it was started last.
+    pub version: Option<String>,
 }
 
 /// What is still to be done for a connector. All of it is handed to the next job.
@@ -112,6 +115,11 @@ pub(crate) struct ConnectorState {
     pub refresh_at: Option<Instant>,
     /// Of what references in the config stood for when its tasks were started.
     pub digest: Option<u64>,
+    pub upgrade: Option<Upgrade>,
+    /// Versions of its plugin that it failed with.
+    pub rejected: BTreeSet<String>,
+    /// What its status says while it runs.
+    pub notice: Option<String>,
 }
 
 /// What works on a connector now: at most one of these.
@@ -141,7 +149,7 @@ impl ConnectorState {
 
     pub(crate) fn status(&self, name: &ConnectorName) -> Option<ConnectorStatus> {
         let status = self.status.as_ref()?;
-        let tasks = self.tasks.iter().map(|(index, task)| (*index, self.shown(&task.status))).collect();
+        let tasks = self.tasks.iter().map(|(index, task)| (*index, self.shown_task(task))).collect();
         Some(ConnectorStatus { name: name.clone(), connector: self.shown(status), tasks, kind: self.kind })
     }
 
@@ -154,7 +162,12 @@ impl ConnectorState {
     }
 
     pub(crate) fn task_status(&self, index: u32) -> Option<StateInfo> {
-        self.tasks.get(&index).map(|task| self.shown(&task.status))
+        self.tasks.get(&index).map(|task| self.shown_task(task))
+    }
+
+    fn shown_task(&self, task: &TaskState) -> StateInfo {
+        let shown = self.shown(&task.status);
+        StateInfo { version: task.version.clone().or(shown.version), ..shown }
     }
 
     fn shown(&self, status: &Status) -> StateInfo {
@@ -187,6 +200,7 @@ impl ConnectorState {
             target: if self.deleted { TargetState::Stopped } else { self.target },
             deleted: self.deleted,
             problems: self.problems.clone(),
+            rejected: self.rejected.clone(),
             stored_tasks: self.task_configs.clone(),
             in_worker: self.tasks.iter().filter(|(_, task)| task.in_worker).map(|(index, _)| *index).collect(),
             // A failed task stays until somebody restarts it, or the supervisor does.

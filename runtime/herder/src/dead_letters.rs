@@ -218,6 +218,7 @@ impl Shared {
         Ok(TaskSpec {
             id: TaskId::new(name.clone(), 0),
             class: factory.definition().class.clone(),
+            version: factory.definition().version.clone(),
             kind: factory.kind(),
             connector_config: config.clone(),
             task_config: task_config.ok_or_else(none)?,

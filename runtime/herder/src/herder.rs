@@ -15,6 +15,7 @@ use crate::reload;
 use crate::restart::RestartPolicy;
 use crate::state_loop::{Message, Messages, StateLoop};
 use crate::status_writer::StatusWriter;
+use crate::upgrade;
 use crate::validation::WorkerDefaults;
 use sluice_client::Broker;
 use sluice_connect_api::PluginRegistry;
@@ -40,6 +41,8 @@ pub struct HerderConfig {
     pub topic_tracking_reset: bool,
     /// How long validation waits for the servers that a config names, so that nobody who types one is held up.
     pub check_timeout: Duration,
+    /// How long a task that went over to another version of its plugin is watched before the next one follows.
+    pub upgrade_probation: Duration,
     /// How often it is looked whether what configs refer to has changed.
     pub reload_interval: Duration,
     pub defaults: WorkerDefaults,
@@ -54,6 +57,7 @@ impl HerderConfig {
             topic_tracking: true,
             topic_tracking_reset: true,
             check_timeout: Duration::from_secs(5),
+            upgrade_probation: Duration::from_secs(10),
             reload_interval: Duration::from_secs(10),
             defaults: WorkerDefaults::default(),
         }
@@ -137,6 +141,7 @@ impl Herder {
         let herder = Self { shared: Arc::new(shared) };
         reload::watch(&herder);
         tokio::spawn(Arc::clone(&herder.shared).resume_redrives());
+        tokio::spawn(upgrade::watch(Arc::clone(&herder.shared)));
         herder
     }
 

@@ -5,7 +5,7 @@ use crate::config_provider::ConfigTransformer;
 use crate::connector_state::Work;
 use crate::state_loop::{Message, Messages};
 use crate::status_writer::StatusWriter;
-use crate::validation::find_connector;
+use crate::validation::{find_connector, find_to_run};
 use sluice_connect_api::connector::{ConnectorContext, ConnectorKind, TaskConfigs};
 use sluice_connect_api::plugins::PluginFactory;
 use sluice_connect_api::{ConfigMap, ConnectorCapabilities, PluginRegistry};
@@ -46,6 +46,8 @@ pub(crate) struct Job {
     pub target: TargetState,
     pub deleted: bool,
     pub problems: Vec<String>,
+    /// Versions of its plugin that it failed with.
+    pub rejected: BTreeSet<String>,
     /// Its task configs were made from an older config.
     pub outdated: bool,
     pub stored_tasks: Option<Vec<ConfigMap>>,
@@ -114,7 +116,7 @@ impl Job {
         if !self.problems.is_empty() {
             return Err(self.problems.join("\n"));
         }
-        let factory = find_connector(&context.plugins, &self.config).map_err(|error| error.to_string())?;
+        let factory = find_to_run(&context.plugins, &self.config, &self.rejected).map_err(|error| error.to_string())?;
         outcome.plugin = Some(described(&*factory));
         let resolved = context.transformer.transform(&self.config).await.map_err(|error| error.to_string())?;
         let digest = (!resolved.keys.is_empty()).then(|| resolved.digest());
@@ -222,13 +224,15 @@ impl Job {
         }
         let is_missing = |index: &u32| !self.in_worker.contains(index) && !self.failed.contains(index);
         let start: Vec<u32> = wanted.into_iter().filter(|index| restart(index) || is_missing(index)).collect();
-        let generations = self.prepare(context, &start).await;
+        let version = &factory.definition().version;
+        let generations = self.prepare(context, &start, version).await;
         let offsets_generation = context.configs.offsets_generation(&self.name);
         for (index, generation) in generations {
             let task_config = context.transformer.transform(&configs[index as usize]).await;
             let spec = TaskSpec {
                 id: self.task(index),
                 class: factory.definition().class.clone(),
+                version: version.clone(),
                 kind: factory.kind(),
                 connector_config: connector_config.clone(),
                 task_config: task_config.map_err(|error| error.to_string())?.config,
@@ -244,7 +248,7 @@ impl Job {
     }
 
     /// Gives each task a generation that no other session ever had: durable before the task starts.
-    async fn prepare(&self, context: &JobContext, start: &[u32]) -> Vec<(u32, u64)> {
+    async fn prepare(&self, context: &JobContext, start: &[u32], version: &str) -> Vec<(u32, u64)> {
         let mut generations = Vec::new();
         let mut updates = Vec::new();
         for index in start {
@@ -252,7 +256,8 @@ impl Job {
             let state = if self.failed.contains(index) { State::Restarting } else { State::Unassigned };
             let status = Status { state, trace: None, worker_id: context.worker_id.clone(), generation };
             updates.push(StatusUpdate::Task(self.task(*index), status));
-            context.messages.send(Message::TaskStarting { id: self.task(*index), generation });
+            let (id, version) = (self.task(*index), version.to_owned());
+            context.messages.send(Message::TaskStarting { id, generation, version });
             generations.push((*index, generation));
         }
         context.statuses.write_durably(updates).await;

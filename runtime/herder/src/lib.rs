@@ -27,6 +27,7 @@ mod restart;
 mod secret_keys;
 mod state_loop;
 mod status_writer;
+mod upgrade;
 mod validation;
 
 pub use client_overrides::ClientConfigOverridePolicy;

@@ -39,6 +39,8 @@ impl StateLoop {
         state.failures.reset();
         state.restart_due = None;
         let info = state.info(name);
+        self.forget_rejected(name);
+        let state = self.connectors.entry(name.clone()).or_default();
         if state.status.is_none() {
             self.set_connector_status(name, State::Unassigned, None);
         }
@@ -88,6 +90,7 @@ impl StateLoop {
         if connector {
             state.failures.reset();
             state.restart_due = None;
+            self.forget_rejected(name);
         }
         for index in &tasks {
             self.restarting(&TaskId::new(name.clone(), *index));

@@ -27,6 +27,8 @@ pub(crate) enum Message {
     TaskStarting {
         id: TaskId,
         generation: u64,
+        /// Of its plugin.
+        version: String,
     },
     TaskStopped {
         id: TaskId,
@@ -64,10 +66,11 @@ impl Messages {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
+pub(crate) enum Timer {
     RestartTask(u32),
     RestartConnector,
     Refresh,
+    Upgrade,
 }
 
 pub(crate) struct StateLoop {
@@ -75,7 +78,7 @@ pub(crate) struct StateLoop {
     pub config: HerderConfig,
     pub jobs: Arc<JobContext>,
     running_jobs: JoinSet<()>,
-    timers: BTreeSet<(Instant, ConnectorName, Timer)>,
+    pub timers: BTreeSet<(Instant, ConnectorName, Timer)>,
     /// Connectors that this message has given work.
     touched: BTreeSet<ConnectorName>,
     /// Counts changes of any status.
@@ -103,6 +106,7 @@ impl StateLoop {
                 config_version: 1,
                 task_configs: stored.task_configs,
                 problems: stored.problems,
+                rejected: self.jobs.configs.rejected_versions(&name),
                 work: Work { settle: true, ask: stored.target_state == TargetState::Started, ..Work::default() },
                 // There it is, and nobody works on it yet: a status, not none.
                 status: Some(Status { worker_id: self.config.worker_id.clone(), ..Status::default() }),
@@ -147,7 +151,7 @@ impl StateLoop {
         match message {
             Message::Call(call) => call(self),
             Message::Task { id, event } => self.task_event(&id, event),
-            Message::TaskStarting { id, generation } => self.task_starting(&id, generation),
+            Message::TaskStarting { id, generation, version } => self.task_starting(&id, generation, version),
             Message::TaskStopped { id } => {
                 if let Some(task) = self.task_mut(&id) {
                     task.in_worker = false;
@@ -244,13 +248,18 @@ impl StateLoop {
         let is_paused = state.target == TargetState::Paused;
         let unstarted: Vec<u32> =
             state.tasks.iter().filter(|(_, task)| is_paused && !task.in_worker).map(|(index, _)| *index).collect();
-        self.set_connector_status(name, shown, None);
+        let notice = state.notice.clone();
+        self.set_connector_status(name, shown, notice);
+        self.go_on_upgrading(name);
         for index in unstarted {
             self.set_task_status(&TaskId::new(name.clone(), index), State::Paused, None);
         }
     }
 
     fn connector_failed(&mut self, name: &ConnectorName, trace: &str) {
+        if self.rolls_back(name, None, trace) {
+            return;
+        }
         let Some(state) = self.connectors.get_mut(name) else { return };
         let policy = self.config.restart.with(&state.config);
         tracing::error!(connector = %name, reason = trace, "connector failed");
@@ -267,12 +276,12 @@ impl StateLoop {
         }
     }
 
-    fn task_starting(&mut self, id: &TaskId, generation: u64) {
+    fn task_starting(&mut self, id: &TaskId, generation: u64, version: String) {
         let worker_id = self.jobs.worker_id.clone();
         let Some(state) = self.connectors.get_mut(&id.connector) else { return };
         let task = state.tasks.entry(id.index).or_default();
         task.in_worker = true;
-        task.restart_due = None;
+        (task.restart_due, task.version) = (None, Some(version));
         let state = if task.has_ended() { State::Restarting } else { State::Unassigned };
         task.status = Status { state, trace: task.status.trace.take(), worker_id, generation };
     }
@@ -283,6 +292,7 @@ impl StateLoop {
             TaskEvent::Running => {
                 task.failures.started(Instant::now());
                 self.set_task_status(id, State::Running, None);
+                self.watch_upgraded(id);
             }
             TaskEvent::Paused => self.set_task_status(id, State::Paused, None),
             TaskEvent::Failed { trace } => self.task_failed(id, &trace),
@@ -293,6 +303,9 @@ impl StateLoop {
     }
 
     fn task_failed(&mut self, id: &TaskId, trace: &str) {
+        if self.rolls_back(&id.connector, Some(id.index), trace) {
+            return;
+        }
         let Some(state) = self.connectors.get_mut(&id.connector) else { return };
         let policy = self.config.restart.with(&state.config);
         let Some(task) = state.tasks.get_mut(&id.index) else { return };
@@ -356,6 +369,7 @@ impl StateLoop {
                         self.ask_again(&name);
                     }
                 }
+                Timer::Upgrade => self.upgrade_timer(&name, due),
             }
         }
     }

@@ -148,7 +148,7 @@ impl Problems {
             self.values.insert(key.to_owned(), None);
             let nearest = registry.config_def(class).err().and_then(|error| match error {
                 PluginError::UnknownClass { nearest, .. } => nearest,
-                PluginError::WrongKind { .. } | PluginError::Config { .. } => None,
+                PluginError::WrongKind { .. } | PluginError::UnknownVersion { .. } | PluginError::Config { .. } => None,
             });
             let hint = nearest.map(|name| format!(" The nearest installed is {name}.")).unwrap_or_default();
             self.invalid(key, class, &format!("Class {class} could not be found.{hint}"));
@@ -242,7 +242,8 @@ pub(crate) async fn validate(
     Ok(infos)
 }
 
-/// The plugin that `connector.class` names.
+/// The plugin that `connector.class` names, in the newest version that `connector.plugin.version` allows. Where it allows none that
+/// is there, the newest: what is wrong with the key is said by whoever looks at it.
 pub(crate) fn find_connector(
     registry: &PluginRegistry,
     config: &ConfigMap,
@@ -253,9 +254,28 @@ pub(crate) fn find_connector(
         let message = format!("Connector config {{{}}} contains no connector type", pairs.join(", "));
         return Err(HerderError::BadRequest { message });
     };
-    registry
-        .connector(class)
-        .map_err(|error| HerderError::BadRequest { message: no_such_connector(registry, class, &error) })
+    let missing = |error| HerderError::BadRequest { message: no_such_connector(registry, class, &error) };
+    let range = VersionRange::parse(config.get(CONNECTOR_VERSION).map(String::as_str)).unwrap_or(VersionRange::Latest);
+    let allowed = registry.connector_version(class, &range, &BTreeSet::new());
+    allowed.or_else(|_| registry.connector(class)).map_err(missing)
+}
+
+/// As [`find_connector`], for tasks: none of the `rejected` versions while there is another.
+///
+/// # Errors
+/// [`HerderError::BadRequest`], also when no version is allowed that is there.
+pub(crate) fn find_to_run(
+    registry: &PluginRegistry,
+    config: &ConfigMap,
+    rejected: &BTreeSet<String>,
+) -> Result<Arc<dyn PluginFactory>, HerderError> {
+    let class = find_connector(registry, config)?.definition().class.clone();
+    let bad = |message: String| HerderError::BadRequest { message };
+    let range = VersionRange::parse(config.get(CONNECTOR_VERSION).map(String::as_str));
+    let range = range.map_err(|error| bad(error.to_string()))?;
+    let allowed = registry.connector_version(&class, &range, rejected);
+    let allowed = allowed.or_else(|_| registry.connector_version(&class, &range, &BTreeSet::new()));
+    allowed.map_err(|error| bad(error.to_string()))
 }
 
 fn no_such_connector(registry: &PluginRegistry, class: &str, error: &PluginError) -> String {

@@ -3,7 +3,7 @@
 use crate::error::LoadError;
 use crate::host::PluginHost;
 use crate::plugin::Plugin;
-use sluice_connect_api::{PluginFactory, PluginRegistry};
+use sluice_connect_api::PluginRegistry;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,8 +32,6 @@ pub struct PluginFolder {
     registry: Arc<PluginRegistry>,
     folder: PathBuf,
     files: BTreeMap<PathBuf, KnownFile>,
-    /// Connectors that were there before a file of this folder took their class; they come back when the file goes.
-    covered: BTreeMap<String, Arc<dyn PluginFactory>>,
 }
 
 struct KnownFile {
@@ -44,7 +42,7 @@ struct KnownFile {
 impl PluginFolder {
     #[must_use]
     pub fn new(host: Arc<PluginHost>, registry: Arc<PluginRegistry>, folder: PathBuf) -> Self {
-        Self { host, registry, folder, files: BTreeMap::new(), covered: BTreeMap::new() }
+        Self { host, registry, folder, files: BTreeMap::new() }
     }
 
     /// Loads what is new or changed, removes what is gone; running tasks keep the plugin they were made from. Answers the
@@ -71,13 +69,16 @@ impl PluginFolder {
                     None
                 }
             };
+            // The new one first, so that no class is ever missing in between.
+            if let Some(plugin) = &plugin {
+                plugin.register(&self.registry);
+            }
             self.remove(&path);
             if let Some(plugin) = &plugin {
                 tracing::info!(class = plugin.definition().class, version = plugin.definition().version, file = %path.display(), "plugin added");
             }
             self.files.insert(path, KnownFile { stamp, plugin });
         }
-        self.register();
         Ok(refused)
     }
 
@@ -96,63 +97,14 @@ impl PluginFolder {
 
     fn remove(&mut self, path: &Path) {
         let Some(plugin) = self.files.remove(path).and_then(|known| known.plugin) else { return };
-        let class = &plugin.definition().class;
-        tracing::info!(class, version = plugin.definition().version, file = %path.display(), "plugin removed");
-        self.registry.remove(class);
-        if let Some(covered) = self.covered.get(class) {
-            self.registry.add_connector(Arc::clone(covered));
-        }
+        let definition = plugin.definition();
+        tracing::info!(class = definition.class, version = definition.version, file = %path.display(), "plugin removed");
+        plugin.unregister(&self.registry);
     }
-
-    /// Under each class the newest version; the others of that class stay loaded.
-    fn register(&mut self) {
-        let mut plugins: Vec<&Arc<Plugin>> = self.files.values().filter_map(|known| known.plugin.as_ref()).collect();
-        plugins.sort_by_key(|plugin| version_key(&plugin.definition().version));
-        for plugin in plugins {
-            let class = &plugin.definition().class;
-            let before = self.registry.connector(class).ok().filter(|before| before.definition().class == *class);
-            let is_own = |before: &Arc<dyn PluginFactory>| self.own(class).any(|own| is_same(own, before));
-            if let Some(before) = before.filter(|before| !is_own(before)) {
-                self.covered.insert(class.clone(), before);
-            }
-            plugin.register(&self.registry);
-        }
-    }
-
-    /// This folder's plugins of one class, of any version.
-    fn own<'a>(&'a self, class: &'a str) -> impl Iterator<Item = &'a Arc<Plugin>> {
-        let plugins = self.files.values().filter_map(|known| known.plugin.as_ref());
-        plugins.filter(move |plugin| plugin.definition().class == class)
-    }
-}
-
-/// Whether both are the same object.
-fn is_same(own: &Arc<Plugin>, other: &Arc<dyn PluginFactory>) -> bool {
-    std::ptr::addr_eq(Arc::as_ptr(own), Arc::as_ptr(other))
 }
 
 fn stamp(path: &Path) -> (Option<SystemTime>, u64) {
     let metadata = std::fs::metadata(path).ok();
     let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
     (modified, metadata.map_or(0, |metadata| metadata.len()))
-}
-
-/// Numbers compare as numbers: 0.10 is newer than 0.9.
-fn version_key(version: &str) -> Vec<(u64, String)> {
-    let part = |part: &str| {
-        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
-        (digits.parse().unwrap_or(0), part[digits.len()..].to_owned())
-    };
-    version.split(['.', '-', '+']).map(part).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_compare_by_number() {
-        assert!(version_key("0.10.0") > version_key("0.9.1"));
-        assert!(version_key("1.0.0") > version_key("0.99.99"));
-    }
 }

@@ -98,6 +98,16 @@ impl Plugin {
         }
     }
 
+    /// Takes it out again; tasks that were made from it go on.
+    pub fn unregister(&self, registry: &PluginRegistry) {
+        match self.kind {
+            PluginKind::Source | PluginKind::Sink => registry.remove_connector(&(self.arc() as Arc<dyn PluginFactory>)),
+            PluginKind::Transformation => {
+                registry.remove_transformation(&(self.arc() as Arc<dyn TransformationPlugin>));
+            }
+        }
+    }
+
     fn arc(&self) -> Arc<Self> {
         self.this.upgrade().expect("a plugin is only made inside an Arc")
     }

@@ -9,6 +9,7 @@
 //! | `commit-<name>` | `{"tasks": n}` | no task configs |
 //! | `target-state-<name>` | `{"state": s, "state.v2": s}` | STARTED |
 //! | `sluice-offsets-generation-<name>` | `{"generation": n}` (ours) | never altered |
+//! | `sluice-rejected-versions-<name>` | `{"versions": [v]}` (ours): of its plugin, rolled back | none |
 //!
 //! Task configs count only with a commit that was written with or after them and names as many. Ours are written in one
 //! atomic append; others' records may be incomplete.
@@ -27,6 +28,7 @@ const TASK: &str = "task-";
 const COMMIT: &str = "commit-";
 const TARGET_STATE: &str = "target-state-";
 const OFFSETS_GENERATION: &str = "sluice-offsets-generation-";
+const REJECTED_VERSIONS: &str = "sluice-rejected-versions-";
 
 /// What the user wants a connector to be. Source: Kafka `TargetState`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,6 +127,30 @@ impl ConfigBackingStore {
     pub fn offsets_generation(&self, name: &ConnectorName) -> u64 {
         let record = self.log.get(format!("{OFFSETS_GENERATION}{name}").as_bytes());
         record.as_ref().and_then(object).and_then(|record| record.get("generation")?.as_u64()).unwrap_or(0)
+    }
+
+    /// Versions of its plugin that the connector failed with after an upgrade.
+    #[must_use]
+    pub fn rejected_versions(&self, name: &ConnectorName) -> BTreeSet<String> {
+        let record = self.log.get(format!("{REJECTED_VERSIONS}{name}").as_bytes());
+        let versions = record.as_ref().and_then(object).and_then(|mut record| record.remove("versions"));
+        versions.and_then(|versions| serde_json::from_value(versions).ok()).unwrap_or_default()
+    }
+
+    /// # Errors
+    /// [`ConfigStoreError::Log`].
+    pub async fn put_rejected_versions(
+        &self,
+        name: &ConnectorName,
+        versions: &BTreeSet<String>,
+    ) -> Result<(), ConfigStoreError> {
+        let key = format!("{REJECTED_VERSIONS}{name}");
+        let entry = if versions.is_empty() {
+            TopicLogEntry::new(key, None)
+        } else {
+            put(key, &json!({ "versions": versions }))
+        };
+        Ok(self.log.put(&[entry]).await?)
     }
 
     /// Stores a config, and with it a target state when one is given.

@@ -159,6 +159,7 @@ fn spec(name: &str, kind: ConnectorKind) -> TaskSpec {
     TaskSpec {
         id: TaskId::new(ConnectorName::new(name), 0),
         class: name.to_owned(),
+        version: "1".to_owned(),
         kind,
         connector_config: ConfigMap::from([("topics".to_owned(), "lines".to_owned())]),
         task_config: ConfigMap::new(),

@@ -63,7 +63,7 @@ impl WorkerSinkTask {
         let lifecycle = parts.lifecycle.clone();
         let converters = Converters::build(&settings, &context.plugins, clock.clone(), lifecycle.clone())?;
         let chain = TransformationChain::build(&settings, &context.plugins, clock.clone(), lifecycle).await?;
-        let factory = context.plugins.connector(&spec.class)?;
+        let factory = parts.plugin()?;
         // Fences an earlier run of this task before its plans and offsets are read.
         let transactional_id = parts.transactional_id();
         let producer = parts.patiently(|| context.broker.producer(&transactional_id)).await?;

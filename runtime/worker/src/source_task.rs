@@ -56,7 +56,7 @@ impl WorkerSourceTask {
         let transactional_id = parts.transactional_id();
         let producer = parts.patiently(|| context.broker.producer(&transactional_id)).await?;
         let producer = parts.producer(producer);
-        let factory = context.plugins.connector(&parts.spec.class)?;
+        let factory = parts.plugin()?;
         let task = parts.lifecycle.abortable(factory.source_task(parts.context())).await?;
         let task = task.map_err(|source| parts.connector_error("start", source))?;
         let connector = &parts.spec.id.connector;

@@ -12,7 +12,8 @@ use futures_util::future::{BoxFuture, select_all};
 use parking_lot::Mutex;
 use sluice_client::Producer;
 use sluice_connect_api::connector::TaskRequests;
-use sluice_connect_api::{ConnectError, ConnectorKind, TaskContext};
+use sluice_connect_api::plugin_version::VersionRange;
+use sluice_connect_api::{ConnectError, ConnectorKind, PluginError, PluginFactory, TaskContext};
 use sluice_storage::TargetState;
 use sluice_telemetry::event::{TaskLabels, TaskStateChanged};
 use std::any::Any;
@@ -164,6 +165,15 @@ impl TaskParts {
             offsets: self.shared.context.offsets.reader(&self.spec.id.connector),
             requests: Arc::clone(&self.requests) as Arc<dyn TaskRequests>,
         }
+    }
+
+    /// The connector's plugin, in the version that this task is to run.
+    ///
+    /// # Errors
+    /// It was removed.
+    pub fn plugin(&self) -> Result<Arc<dyn PluginFactory>, PluginError> {
+        let wanted = VersionRange::exactly(&self.spec.version);
+        self.shared.context.plugins.connector_version(&self.spec.class, &wanted, &BTreeSet::new())
     }
 
     pub fn producer(&self, producer: Box<dyn Producer>) -> TaskProducer {

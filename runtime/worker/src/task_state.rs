@@ -10,6 +10,8 @@ pub struct TaskSpec {
     pub id: TaskId,
     /// `connector.class`, as the registry knows it or as the user wrote it.
     pub class: String,
+    /// Of the plugin.
+    pub version: String,
     pub kind: ConnectorKind,
     /// The connector's whole config with secrets resolved: converters, transforms, `errors.*`, `topics` are read from it.
     pub connector_config: ConfigMap,

@@ -47,7 +47,7 @@ impl ConfigProvider for TestProvider {
     }
 }
 
-struct TestFactory {
+pub struct TestFactory {
     kind: ConnectorKind,
     definition: PluginDefinition,
     behaviour: Arc<Behaviour>,
@@ -55,6 +55,15 @@ struct TestFactory {
 
 impl TestFactory {
     fn new(kind: ConnectorKind, behaviour: &Arc<Behaviour>) -> Arc<Self> {
+        Self::of_version("1.2.3", kind, behaviour)
+    }
+
+    /// Another version of the source, which does what its own behaviour says.
+    pub fn source(version: &str, behaviour: &Arc<Behaviour>) -> Arc<Self> {
+        Self::of_version(version, ConnectorKind::Source, behaviour)
+    }
+
+    fn of_version(version: &str, kind: ConnectorKind, behaviour: &Arc<Behaviour>) -> Arc<Self> {
         let optional = |name: &str, kind| ConfigKey::new(name, kind, KeyDefault::Unset, Importance::High, "For tests.");
         let config = ConfigDef::default()
             .define(optional("topic", ConfigType::String))
@@ -65,7 +74,7 @@ impl TestFactory {
         let definition = PluginDefinition {
             class: class.to_owned(),
             aliases: Vec::new(),
-            version: "1.2.3".to_owned(),
+            version: version.to_owned(),
             documentation: String::new(),
             config,
             capabilities: Vec::new(),
@@ -190,6 +199,7 @@ impl SinkTask for TestTask {
 /// A running hub in this process.
 pub struct Hub {
     pub herder: Herder,
+    pub plugins: Arc<PluginRegistry>,
     pub broker: Arc<dyn Broker>,
     pub behaviour: Arc<Behaviour>,
 }
@@ -201,12 +211,14 @@ impl Hub {
         config.restart.attempts_max = 3;
         config.check_timeout = Duration::from_millis(200);
         config.reload_interval = Duration::from_millis(5);
+        config.upgrade_probation = Duration::from_millis(20);
         Self::start_with(folder, config).await
     }
 
     pub async fn start_with(folder: &Path, config: HerderConfig) -> Self {
         let broker: Arc<dyn Broker> = EmbeddedBroker::open(EmbeddedConfig::new(folder.join("data"))).unwrap();
         let plugins = Arc::new(PluginRegistry::default());
+        let registry = Arc::clone(&plugins);
         let behaviour = Arc::new(Behaviour::default());
         sluice_converters::register(&plugins);
         plugins.add_connector(TestFactory::new(ConnectorKind::Source, &behaviour));
@@ -238,7 +250,7 @@ impl Hub {
                 clock: Arc::new(SystemClock::default()),
             })
         });
-        Self { herder, broker, behaviour }
+        Self { herder, plugins: registry, broker, behaviour }
     }
 
     pub async fn create(&self, name: &str, pairs: &[(&str, &str)]) -> ConnectorInfo {

@@ -74,7 +74,7 @@ impl Redrive {
     }
 
     async fn open(&mut self, place: &(String, i32)) -> Result<Box<dyn SinkTask>, TaskError> {
-        let factory = self.parts.shared.context.plugins.connector(&self.parts.spec.class)?;
+        let factory = self.parts.plugin()?;
         let made = self.parts.lifecycle.abortable(factory.sink_task(self.parts.context())).await?;
         let mut task = made.map_err(|source| self.parts.connector_error("start", source))?;
         let opened = self.parts.lifecycle.abortable(task.open(std::slice::from_ref(place))).await?;

@@ -246,6 +246,7 @@ fn spec(kind: ConnectorKind, class: &str, entries: &[(&str, &str)]) -> TaskSpec 
     TaskSpec {
         id: TaskId::new(ConnectorName::new("numbers"), 0),
         class: class.to_owned(),
+        version: "1".to_owned(),
         kind,
         connector_config: config(entries),
         task_config: config(entries),
