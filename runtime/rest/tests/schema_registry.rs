@@ -245,7 +245,7 @@ async fn a_registry_that_is_away_is_retriable_and_credentials_go_along_but_never
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = axum::Router::new().fallback(axum::routing::any(handler));
+    let router = axum::Router::new().fallback(handler);
     tokio::spawn(async move { axum::serve(listener, router).await });
     let url = format!("http://{address}");
     let in_url = format!("http://u:p%40ss@{address}");

@@ -6,7 +6,7 @@
 use super::default::{avro_default, is_union_schema, latin1_bytes};
 use super::names::{scrub, split};
 use super::options::{AvroOptions, ENUM, GENERALIZED_ENUM};
-use super::schema::{AvroSchema, Kind, Schema};
+use super::schema::{AvroSchema, Kind, Record, Schema};
 use super::to_connect::{map_entry, union_member_name};
 use crate::decimal::DecimalValues;
 use crate::ordered_json::Json;
@@ -183,35 +183,41 @@ impl Values {
                 Self::Map(map.offsets().clone(), strings(map.keys()).map_err(refuse)?, Box::new(values))
             }
             (Kind::Array(item), SchemaType::Map(key, value)) => Self::entries(target, item, key, value, column)?,
-            (Kind::Record(record), SchemaType::Struct(members)) => {
-                let mut encoders = Vec::with_capacity(record.fields.len());
-                let column = column.as_struct();
-                for target_field in &record.fields {
-                    let found = members.iter().position(|(name, _)| scrub(name, target.options) == target_field.name);
-                    encoders.push(match (found, &target_field.default) {
-                        (Some(index), _) => {
-                            let (field, column) = (&column.fields()[index], &column.columns()[index]);
-                            let encoder = Encoder::new(target, &target_field.schema, &members[index].1, field, column)?;
-                            Member::Column(encoder)
-                        }
-                        (None, Some(default)) => {
-                            Member::Constant(encode_default(target.avro, &target_field.schema, default).ok_or_else(
-                                || ConvertError::new(format!("field {} has no valid default", target_field.name)),
-                            )?)
-                        }
-                        (None, None) => {
-                            return Err(ConvertError::new(format!(
-                                "field {} of {} is required, and the records do not have it",
-                                target_field.name,
-                                schema.full_name()
-                            )));
-                        }
-                    });
-                }
-                Self::Struct(encoders)
-            }
+            (Kind::Record(record), SchemaType::Struct(members)) => Self::structure(target, record, members, column)?,
             _ => return Err(mismatch(schema, connect, field)),
         })
+    }
+
+    fn structure(
+        target: Target<'_>,
+        record: &Record,
+        members: &[(String, ConnectSchema)],
+        column: &ArrayRef,
+    ) -> Built<Self> {
+        let column = column.as_struct();
+        let mut encoders = Vec::with_capacity(record.fields.len());
+        for wanted in &record.fields {
+            let name = &wanted.name;
+            let found = members.iter().position(|(own, _)| scrub(own, target.options) == *name);
+            encoders.push(match (found, &wanted.default) {
+                (Some(index), _) => {
+                    let (field, column) = (&column.fields()[index], &column.columns()[index]);
+                    Member::Column(Encoder::new(target, &wanted.schema, &members[index].1, field, column)?)
+                }
+                (None, Some(default)) => {
+                    let default = encode_default(target.avro, &wanted.schema, default);
+                    let missing = || ConvertError::new(format!("field {name} has no valid default"));
+                    Member::Constant(default.ok_or_else(missing)?)
+                }
+                (None, None) => {
+                    let record = record.name.full();
+                    return Err(ConvertError::new(format!(
+                        "field {name} of {record} is required, and the records do not have it"
+                    )));
+                }
+            });
+        }
+        Ok(Self::Struct(encoders))
     }
 
     fn entries(

@@ -72,7 +72,7 @@ pub fn payloads(field: &Field, values: &ArrayRef) -> Vec<Value> {
 pub struct Random(pub u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -81,7 +81,7 @@ impl Random {
     }
 
     pub fn below(&mut self, count: u64) -> u64 {
-        self.next() % count
+        self.draw() % count
     }
 }
 
@@ -161,17 +161,17 @@ pub fn any_value(random: &mut Random, schema: &ConnectSchema) -> Value {
     match (&schema.kind, schema.name.as_deref()) {
         (SchemaType::Bytes, Some(DECIMAL)) => {
             // Minimal two's complement of a number that fits 20 digits.
-            let number = (random.next() as i64) >> random.below(63);
+            let number = (random.draw() as i64) >> random.below(63);
             let bytes = number.to_be_bytes();
             json!(base64(sluice_data::number::minimal(&bytes)))
         }
         (SchemaType::Int32, Some(TIME)) => json!(random.below(86_400_000)),
-        (SchemaType::Int8, _) => json!(random.next() as i8),
-        (SchemaType::Int16, _) => json!(random.next() as i16),
-        (SchemaType::Int32, _) => json!((random.next() >> random.below(64)) as i32),
-        (SchemaType::Int64, _) => json!((random.next() as i64) >> random.below(64)),
-        (SchemaType::Float32, _) => json!(random.next() as i32 as f32 / 1024.0),
-        (SchemaType::Float64, _) => json!(random.next() as i64 as f64 / 1024.0),
+        (SchemaType::Int8, _) => json!(random.draw() as i8),
+        (SchemaType::Int16, _) => json!(random.draw() as i16),
+        (SchemaType::Int32, _) => json!((random.draw() >> random.below(64)) as i32),
+        (SchemaType::Int64, _) => json!((random.draw() as i64) >> random.below(64)),
+        (SchemaType::Float32, _) => json!(random.draw() as i32 as f32 / 1024.0),
+        (SchemaType::Float64, _) => json!(random.draw() as i64 as f64 / 1024.0),
         (SchemaType::Boolean, _) => json!(random.below(2) == 0),
         (SchemaType::String, _) => json!(text(random)),
         (SchemaType::Bytes, _) => json!(base64(text(random).as_bytes())),

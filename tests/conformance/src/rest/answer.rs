@@ -82,6 +82,8 @@ fn member((key, value): (String, Value)) -> (String, Value) {
         ("last_modified", Value::Number(_)) => name("{{time}}"),
         ("kafka_cluster_id", Value::String(_)) => name("{{cluster}}"),
         ("commit", Value::String(_)) => name("{{commit}}"),
+        // That there is one counts, and not its wording.
+        ("documentation", Value::String(text)) if !text.is_empty() => name("{{documentation}}"),
         (_, value) => normalised(value),
     };
     (key, value)
