@@ -176,6 +176,8 @@ impl StateLoop {
                 task.failures.reset();
                 task.restart_due = None;
             }
+        }
+        for index in &restart_tasks {
             self.set_task_status(&TaskId::new(name.clone(), *index), State::Restarting, Some(notice.clone()));
         }
         self.give_work(name, Work { settle: true, ask: true, restart_tasks });

@@ -142,8 +142,8 @@ impl Redrive {
         let journal = RedriveJournal::new(Arc::clone(&shared.context.plans));
         let settings = ConnectorSettings::parse(&spec.connector_config, &shared.context.config)?;
         let (plugins, clock) = (Arc::clone(&shared.context.plugins), Arc::clone(&shared.context.clock));
-        let chain = TransformationChain::build(&settings, &plugins, clock, lifecycle.clone()).await?;
-        let converters = Converters::build(&settings, &plugins)?;
+        let chain = TransformationChain::build(&settings, &plugins, Arc::clone(&clock), lifecycle.clone()).await?;
+        let converters = Converters::build(&settings, &plugins, clock, lifecycle.clone())?;
         let originals = Originals::new(&plugins)?;
         Ok(Self { parts: TaskParts::new(shared, spec, lifecycle), settings, chain, converters, originals, journal })
     }

@@ -65,6 +65,7 @@ impl Redrive {
             Err(reason) => return Ok(Err(self.failed(Stage::TaskPut, "dead letter queue", reason))),
         };
         let topic: Arc<str> = letter.topic.as_str().into();
+        self.converters.prepare_to_connect(&topic, &rows).await?;
         let converted = self.converters.to_connect_data(&topic, &rows);
         let (batches, errors) = converted.map_err(|error| TaskError::BadBatch { reason: error.to_string() })?;
         match errors.first() {

@@ -56,6 +56,7 @@ impl Redrive {
         };
         let mut rows = Vec::new();
         for batch in transformed.into_iter().filter(|batch| !batch.is_empty()) {
+            self.converters.prepare_from_connect(&batch).await?;
             let (converted, errors) = self.converters.from_connect_data(batch);
             if let Some(error) = errors.first() {
                 return Ok(Err(LetterOutcome::failed(error)));
