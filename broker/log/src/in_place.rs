@@ -362,6 +362,7 @@ mod tests {
             stretches(runs).iter().map(|stretch| (stretch.file, stretch.from, stretch.to)).collect()
         };
         assert_eq!(found(&[at(1, 0, 10), at(1, 80, 10), at(1, 160, 10)]), [(1, 0, 170)]);
+        assert_eq!(found(&[at(1, 0, 10), at(1, 310, 10)]), [(1, 0, 320)]);
         assert_eq!(found(&[at(1, 0, 10), at(1, 311, 10)]), [(1, 0, 10), (1, 311, 321)]);
         assert_eq!(found(&[at(1, 0, 10), at(2, 20, 10), at(2, 0, 10)]), [(1, 0, 10), (2, 20, 30), (2, 0, 10)]);
     }

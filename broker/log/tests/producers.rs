@@ -144,7 +144,5 @@ fn the_end_of_an_epoch_is_where_the_next_one_begins() {
     assert_eq!(send(&log, numbered(0, 0, 3)), Ok(0));
     let epoch = log.leader_epoch();
     assert_eq!(log.end_offset_for_epoch(topic(1), 0, epoch).expect("it exists"), (epoch, 3));
-    let before = epoch - 1;
-    assert_eq!(log.end_offset_for_epoch(topic(1), 0, before).expect("it exists"), (before, 0));
     assert_eq!(log.max_timestamp(topic(1), 0).expect("it exists"), Some((1_000, 0)));
 }
