@@ -2,7 +2,7 @@
 //! `cargo run --release -p sluice-converters-registry --example registry_speed`.
 
 use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, StringArray,
+    Array,    ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, StringArray,
     StructArray, TimestampMillisecondArray,
 };
 use arrow_schema::Field;

@@ -114,11 +114,10 @@ async fn what_has_no_form_in_columns_is_refused_by_name() {
 #[tokio::test]
 async fn a_schema_is_one_whatever_its_blanks_and_keeps_the_order_of_its_members() {
     let registry = Registry::open().await;
-    let one =
-        registry.registry.register("s", &json_text(r#"{ "type" : "object", "properties": {"b":{}, "a":{}} }"#), false);
-    assert_eq!(one.await, Ok(1));
-    let same = registry.registry.register("s", &json_text(r#"{"type":"object","properties":{"b":{},"a":{}}}"#), false);
-    assert_eq!(same.await, Ok(1));
+    let with_blanks = json_text(r#"{ "type" : "object", "properties": {"b":{}, "a":{}} }"#);
+    assert_eq!(registry.registry.register("s", &with_blanks, false).await, Ok(1));
+    let without = json_text(r#"{"type":"object","properties":{"b":{},"a":{}}}"#);
+    assert_eq!(registry.registry.register("s", &without, false).await, Ok(1));
     assert_eq!(registry.registry.find_schema(1).unwrap().text, r#"{"type":"object","properties":{"b":{},"a":{}}}"#);
 }
 

@@ -20,7 +20,8 @@ usage: cargo xtask COMMAND
   setup            obtain the WebAssembly toolchain and build the connectors into components
   demo [--exit]    a database and a log file flow through the hub into Parquet and a table; it is killed on the way;
        [--kafka]   with an Apache Kafka as the log, which is killed too
-  test [--full]    every test of the project; --full runs the long forms of the kill and simulation tests
+  test [--full] [SUITE...]
+                   every test of the project, or the suites whose names contain SUITE; --full runs the long forms
   check [NAME...]  fmt, clippy and the project's own rules: without a name, all of them
   bench [NAME]     measure a release build; a table here, JSON under target/bench
   torture [--kills N] [--seed N]
@@ -44,8 +45,8 @@ fn run(arguments: Vec<String>) -> Result<()> {
     match (command, rest) {
         ("setup", []) => setup::run(&workspace),
         ("demo", options) => demo::run(&workspace, options),
-        ("test", []) => test::run(&workspace, test::Extent::Usual),
-        ("test", [full]) if full == "--full" => test::run(&workspace, test::Extent::Full),
+        ("test", [full, suites @ ..]) if full == "--full" => test::run(&workspace, test::Extent::Full, suites),
+        ("test", suites) => test::run(&workspace, test::Extent::Usual, suites),
         ("check", names) => check::run(&workspace, names),
         ("bench", names) => bench::run(&workspace, names),
         ("torture", options) => torture::run(&workspace, options),
