@@ -176,7 +176,7 @@ async fn what_is_no_message_of_the_schema_is_refused_with_a_reason() {
         (&[2, 2], "name no message"),
         (&[0, 0x0A, 5, b'a'], "ends in the middle"),
         (&[0, 0x0A, 1, 0xFF], "UTF"),
-        (&[0, 0x07], "wire type 7"),
+        (&[0, 0x0F], "wire type 7"),
         (&[0, 0x0C], "a group does not end"),
         (&[0, 0x1A, 3, 1, 2, 3], "ends in the middle"),
     ];

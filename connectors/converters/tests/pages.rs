@@ -58,6 +58,9 @@ fn every_example_is_true_both_ways() {
         assert_eq!(plain(&found.into()), plain(&expected), "{} {}", example.class, example.about);
 
         let written = converter.from_connect_data("t", &read.field, &read.values, None).unwrap();
+        // What stands for a missing envelope is not written: Kafka writes the envelope.
+        let config = config.into_iter().filter(|(key, _)| key != "schema.content").collect();
+        let converter = registry.converter(example.class, role(example.class), &config).unwrap();
         let again =
             converter.to_connect_data("t", &BinaryArray::from_iter_values([written.value(0)])).unwrap().remove(0);
         let payload = row_to_payload(&again.field, &again.values, 0).unwrap();

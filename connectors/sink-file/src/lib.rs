@@ -55,6 +55,8 @@ impl SinkTask for FileSinkTask {
         let path = config
             .non_empty(FILE)
             .ok_or_else(|| Error::fatal("config.missing", "config key \"file\" is missing; name a file"))?;
+        // The file is there from the start, and a path that cannot be written is known now.
+        drop(file::append(path)?);
         Ok(Self { path: path.to_owned() })
     }
 

@@ -83,7 +83,7 @@ fn an_expression_that_does_not_fit_says_why() {
     let (field, expression) = (("field", "f"), ("expression", "key"));
     for (config, expected) in [
         (vec![field, expression], "Missing required configuration \"type\""),
-        (vec![field, expression, ("type", "bytes")], "String must be one of: int8"),
+        (vec![field, expression, ("type", "bytes")], "String must be one of (case insensitive): INT8"),
         (vec![field, ("expression", "1 +"), ("type", "int8")], "configuration expression"),
         (vec![field, ("expression", "key * 100"), ("type", "int8")], "not Int8"),
         (vec![field, ("expression", "'x'"), ("type", "int64")], "not Int64"),

@@ -13,7 +13,7 @@ use crate::schema::{DATE, DECIMAL, SCALE, TIME, TIMESTAMP};
 use crate::{ConnectSchema, SchemaType};
 use num_bigint::BigInt;
 
-pub use parse::parse_string;
+pub use parse::{java_trim, parse_string};
 pub use text::{json_text, temporal_text, write_row};
 
 /// A value with the type that its text was taken for.

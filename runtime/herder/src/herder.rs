@@ -123,8 +123,9 @@ impl Herder {
         let mut state_loop = StateLoop::new(context.config.clone(), Arc::new(jobs), changes);
         state_loop.restore(stored, stored_statuses);
         tokio::spawn(state_loop.run(receiver));
+        let (plugin_changes, statuses) = (context.plugins.changes(), seen_changes.clone());
         let shared = Shared {
-            messages,
+            messages: messages.clone(),
             broker: context.broker,
             plugins: context.plugins,
             configs,
@@ -141,7 +142,7 @@ impl Herder {
         let herder = Self { shared: Arc::new(shared) };
         reload::watch(&herder);
         tokio::spawn(Arc::clone(&herder.shared).resume_redrives());
-        tokio::spawn(upgrade::watch(Arc::clone(&herder.shared)));
+        tokio::spawn(upgrade::watch(plugin_changes, messages, statuses));
         herder
     }
 

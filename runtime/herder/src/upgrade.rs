@@ -5,8 +5,7 @@
 //! the version that was known to work.
 
 use crate::connector_state::Work;
-use crate::herder::Shared;
-use crate::state_loop::{Message, StateLoop, Timer};
+use crate::state_loop::{Message, Messages, StateLoop, Timer};
 use crate::validation::find_to_run;
 use sluice_connect_api::plugin_version::compare;
 use sluice_data::{ConnectorName, TaskId};
@@ -15,6 +14,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::watch;
 
 /// An upgrade under way.
 #[derive(Debug)]
@@ -27,10 +27,17 @@ pub(crate) struct Upgrade {
     watched: Option<(Option<u32>, Option<Instant>)>,
 }
 
-/// Tells the loop of every change of the plugins, as long as it runs.
-pub(crate) async fn watch(shared: Arc<Shared>) {
-    let mut changes = shared.plugins.changes();
-    while changes.changed().await.is_ok() && shared.call(StateLoop::plugins_changed).await.is_ok() {}
+/// Tells the loop of every change of the plugins, as long as it runs: until nobody changes `statuses` any more.
+pub(crate) async fn watch(mut plugins: watch::Receiver<u64>, messages: Messages, mut statuses: watch::Receiver<u64>) {
+    loop {
+        tokio::select! {
+            changed = plugins.changed() => match changed {
+                Ok(()) => messages.send(Message::Call(Box::new(StateLoop::plugins_changed))),
+                Err(_) => return,
+            },
+            _ = statuses.wait_for(|_| false) => return,
+        }
+    }
 }
 
 impl StateLoop {

@@ -11,6 +11,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use sluice_connect_api::ConfigMap;
+use sluice_data::values::java_trim;
 use sluice_herder::{Create, RestartRequest, TargetState};
 use std::collections::BTreeMap;
 
@@ -42,7 +43,7 @@ pub async fn create(
     let config = config_of(request.config)?;
     let name = match request.name {
         Value::Null => String::new(),
-        Value::String(name) => name.trim().to_owned(),
+        Value::String(name) => java_trim(name).to_owned(),
         scalar @ (Value::Bool(_) | Value::Number(_)) => scalar.to_string(),
         Value::Array(_) | Value::Object(_) => {
             let message = "Cannot deserialize value: the name of a connector is text".to_owned();

@@ -72,12 +72,13 @@ pub fn router(context: RestContext) -> Router {
         }
         router = router.route(path, methods);
     }
-    router
+    let router = router
         .fallback(|| async { RestError::NotFound })
         .method_not_allowed_fallback(|| async { RestError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(context.clone(), guard))
-        .with_state(context)
+        .with_state(context.clone());
+    // Around the whole router: only there an answer 405 names the methods that there are.
+    Router::new().fallback_service(router).layer(middleware::from_fn_with_state(context, guard))
 }
 
 /// Every path of the API and what may be done with it; [`openapi`] says the same in words, and a test holds them together.

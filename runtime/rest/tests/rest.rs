@@ -233,7 +233,7 @@ async fn names_may_hold_anything_but_control_characters() {
     api.hub.until_running("a b/ü?", 1).await;
     let answer = api.call("GET /connectors/a%20b%2F%C3%BC%3F", Value::Null).await;
     assert_eq!(answer.json()["name"], "a b/ü?");
-    let answer = api.call("POST /connectors", json!({ "name": "a\u{1}", "config": a_source() })).await;
+    let answer = api.call("POST /connectors", json!({ "name": "a\u{1}b", "config": a_source() })).await;
     assert!(answer.status.as_u16() == 400 && answer.body.contains("control sequences"), "{}", answer.body);
     let answer = api.call("POST /connectors", json!({ "config": a_source() })).await;
     assert!(answer.status.as_u16() == 400 && answer.body.contains("String may not be empty"), "{}", answer.body);

@@ -166,6 +166,8 @@ pub fn any_value(random: &mut Random, schema: &ConnectSchema) -> Value {
             json!(base64(sluice_data::number::minimal(&bytes)))
         }
         (SchemaType::Int32, Some(TIME)) => json!(random.below(86_400_000)),
+        // Within the years that Protobuf's date and chrono know.
+        (SchemaType::Int32, Some(DATE)) => json!((random.draw() as i32 >> random.below(32)) % 90_000_000),
         (SchemaType::Int8, _) => json!(random.draw() as i8),
         (SchemaType::Int16, _) => json!(random.draw() as i16),
         (SchemaType::Int32, _) => json!((random.draw() >> random.below(64)) as i32),

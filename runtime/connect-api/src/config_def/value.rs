@@ -1,6 +1,7 @@
 //! How text becomes a value, and how the value is written. Source: Kafka `ConfigDef.parseType`, `convertToString`.
 
 use super::key::ConfigType;
+use sluice_data::values::java_trim;
 
 /// The value in its canonical text form; lists joined with commas.
 ///
@@ -56,11 +57,6 @@ fn split_list(trimmed: &str) -> Vec<&str> {
             if at == count { item } else { item.trim_end_matches(is_blank) }
         })
         .collect()
-}
-
-/// `String.trim`: everything up to the blank.
-fn java_trim(text: &str) -> &str {
-    text.trim_matches(|character| character <= ' ')
 }
 
 /// `Double.parseDouble`, without hexadecimal.

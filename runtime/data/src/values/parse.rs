@@ -70,7 +70,7 @@ impl ValueParser<'_> {
         if is_blank(token) {
             return Ok(Parsed::String(token.to_owned()));
         }
-        self.scalar(embedded, trim(token))
+        self.scalar(embedded, java_trim(token))
     }
 
     /// `None` when this is neither a list nor a map.
@@ -242,13 +242,14 @@ fn parse_number(token: &str) -> Option<Parsed> {
     })
 }
 
-/// Java's `String.trim`.
-fn trim(text: &str) -> &str {
+/// Java's `String.trim`: without anything up to the blank at both ends.
+#[must_use]
+pub fn java_trim(text: &str) -> &str {
     text.trim_matches(|character| character <= ' ')
 }
 
 fn is_blank(text: &str) -> bool {
-    trim(text).is_empty()
+    java_trim(text).is_empty()
 }
 
 /// The text cut at the delimiters that are not escaped. Source: Kafka `Values.Parser`.
@@ -325,7 +326,7 @@ impl<'a> Tokens<'a> {
         while self.next.is_some_and(is_blank) && self.has_more() {
             self.next = Some(self.consume());
         }
-        let found = self.next.is_some_and(|token| trim(token) == expected);
+        let found = self.next.is_some_and(|token| java_trim(token) == expected);
         if found {
             self.next = None;
         }
