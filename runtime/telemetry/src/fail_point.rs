@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Every place, in the order of the data path; then those of the log, which names them itself.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: &[&str] = &[
     "source.before_append",
     "source.after_append",
     "sink.before_plan",
