@@ -2,8 +2,8 @@
 //! `cargo run --release -p sluice-converters-registry --example registry_speed`.
 
 use arrow_array::{
-    Array,    ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, StringArray,
-    StructArray, TimestampMillisecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array,
+    StringArray, StructArray, TimestampMillisecondArray,
 };
 use arrow_schema::Field;
 use sluice_connect_api::schema_registry::{CompatibilityLevel, SchemaText, SubjectVersion, VersionSelector};

@@ -55,8 +55,9 @@ impl SinkTask for FileSinkTask {
         let path = config
             .non_empty(FILE)
             .ok_or_else(|| Error::fatal("config.missing", "config key \"file\" is missing; name a file"))?;
-        // The file is there from the start, and a path that cannot be written is known now.
-        drop(file::append(path)?);
+        // The file is there from the start, and a path that cannot be written fails the task at once, as Kafka's sink does.
+        let opened = file::append(path).map_err(Error::from);
+        drop(opened.map_err(|error| Error { kind: ErrorKind::Fatal, ..error })?);
         Ok(Self { path: path.to_owned() })
     }
 

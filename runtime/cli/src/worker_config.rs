@@ -39,6 +39,7 @@ Keys of the worker config (TOML, dotted keys or tables; or Kafka Connect's .prop
                                              FileConfigProvider, DirectoryConfigProvider, EnvVarConfigProvider; secrets is always there
   sluice.config.reload.interval.ms           how often it is looked whether what configs refer to has changed [10000]
   connector.client.config.override.policy    All (default), None, Principal, Allowlist with …override.allowlist
+  sluice.plugin.upgrade.probation.ms         how long a task on a new version of its plugin is watched [10000]
   sluice.cache.dir                           compiled plugins [~/.cache/sluice]
   sluice.log.level, sluice.log.format        info; text or json
   capabilities.<name>.<setting>              ceiling for plugins, lists: capabilities.file.roots, …
@@ -72,6 +73,7 @@ Environment: SLUICE_URL (remote commands), RUST_LOG, SLUICE_FAIL_POINT and SLUIC
 /// | `connector.client.config.override.policy`, `.allowlist` | `All` | which client settings connectors may change |
 /// | `sluice.memory.budget.bytes` | 64 MiB | |
 /// | `sluice.task.restart.*` | see [`sluice_herder::RestartPolicy`] | |
+/// | `sluice.plugin.upgrade.probation.ms` | 10000 | how long a task on a new version of its plugin is watched before the next one follows |
 /// | `sluice.cache.dir` | `~/.cache/sluice` | compiled plugins |
 /// | `sluice.log.level`, `sluice.log.format` | `info`, `text` | |
 /// | `capabilities.<name>.<setting>` | see each capability | ceilings |
@@ -345,6 +347,7 @@ impl Keys {
             ClientConfigOverridePolicy::parse(name, &allowlist)
         });
         self.set("sluice.config.reload.interval.ms", &mut herder.reload_interval, millis);
+        self.set("sluice.plugin.upgrade.probation.ms", &mut herder.upgrade_probation, millis);
         self.set("topic.tracking.enable", &mut herder.topic_tracking, boolean);
         self.set("topic.tracking.allow.reset", &mut herder.topic_tracking_reset, boolean);
         self.set("sluice.task.restart.enabled", &mut herder.restart.enabled, boolean);

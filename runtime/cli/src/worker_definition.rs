@@ -161,6 +161,13 @@ fn configs() -> Group {
             Some("10000"),
             "How often it is looked whether what configurations refer to has changed.",
         )
+        .key(
+            "sluice.plugin.upgrade.probation.ms",
+            ConfigType::Long,
+            Some("10000"),
+            "How long a task that went over to a new version of its plugin is watched before the next one follows. When it fails \
+             meanwhile, all go back.",
+        )
         .checked(
             "connector.client.config.override.policy",
             ConfigType::String,

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 pub struct RestartPolicy {
     /// `sluice.task.restart.enabled`; off is Kafka Connect's behaviour.
     pub enabled: bool,
-    /// `sluice.task.restart.backoff.ms`: the first wait; each next one is twice as long.
+    /// `sluice.task.restart.backoff.ms`: the first wait; each next one is twice as long. Up to a fifth is taken off by chance, so
+    /// that what failed together does not come back together.
     pub backoff: Duration,
     /// `sluice.task.restart.backoff.max.ms`: the longest wait. Running for so long also counts as recovered.
     pub backoff_max: Duration,
@@ -21,6 +22,9 @@ impl Default for RestartPolicy {
         Self { enabled: true, backoff: Duration::from_secs(1), backoff_max: Duration::from_secs(60), attempts_max: 10 }
     }
 }
+
+/// The part of a wait that chance may take off.
+const JITTER: f64 = 0.2;
 
 pub(crate) const RESTART_ENABLED: &str = "sluice.task.restart.enabled";
 pub(crate) const RESTART_BACKOFF: &str = "sluice.task.restart.backoff.ms";
@@ -80,7 +84,8 @@ impl Failures {
         *self = Self::default();
     }
 
-    pub(crate) fn failed(&mut self, policy: &RestartPolicy, now: Instant) -> Verdict {
+    /// `jitter` within 0..1 is the part of the fifth that is taken off the wait.
+    pub(crate) fn failed(&mut self, policy: &RestartPolicy, now: Instant, jitter: f64) -> Verdict {
         if !policy.enabled {
             return Verdict::Leave;
         }
@@ -93,7 +98,7 @@ impl Failures {
         }
         let after = policy.backoff.saturating_mul(1 << self.attempts.min(20)).min(policy.backoff_max);
         self.attempts += 1;
-        Verdict::Restart { attempt: self.attempts, after }
+        Verdict::Restart { attempt: self.attempts, after: after.mul_f64(1.0 - JITTER * jitter) }
     }
 }
 
@@ -111,7 +116,7 @@ mod tests {
         let (mut failures, now) = (Failures::default(), Instant::now());
         let mut waits = Vec::new();
         let verdict = loop {
-            match failures.failed(&policy, now) {
+            match failures.failed(&policy, now, 0.0) {
                 Verdict::Restart { after, .. } => waits.push(after.as_secs()),
                 other => break other,
             }
@@ -124,17 +129,24 @@ mod tests {
     fn a_task_that_ran_long_enough_starts_counting_anew() {
         let (mut failures, now) = (Failures::default(), Instant::now());
         for _ in 0..4 {
-            failures.failed(&policy(), now);
+            failures.failed(&policy(), now, 0.0);
         }
         failures.started(now);
         let later = now + Duration::from_secs(61);
         let expected = Verdict::Restart { attempt: 1, after: Duration::from_secs(1) };
-        assert_eq!(failures.failed(&policy(), later), expected);
+        assert_eq!(failures.failed(&policy(), later, 0.0), expected);
+    }
+
+    #[test]
+    fn chance_takes_up_to_a_fifth_off_a_wait() {
+        let waited = |jitter| Failures::default().failed(&policy(), Instant::now(), jitter);
+        let after = |millis| Verdict::Restart { attempt: 1, after: Duration::from_millis(millis) };
+        assert_eq!((waited(0.0), waited(0.5), waited(1.0)), (after(1000), after(900), after(800)));
     }
 
     #[test]
     fn restarts_are_switched_off_by_the_connectors_own_key() {
         let config = ConfigMap::from([(RESTART_ENABLED.to_owned(), "False".to_owned())]);
-        assert_eq!(Failures::default().failed(&policy().with(&config), Instant::now()), Verdict::Leave);
+        assert_eq!(Failures::default().failed(&policy().with(&config), Instant::now(), 0.0), Verdict::Leave);
     }
 }

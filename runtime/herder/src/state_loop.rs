@@ -7,6 +7,7 @@ use crate::restart::{RestartPolicy, Verdict};
 use crate::secret_keys::secret_keys;
 use sluice_data::{ConnectorName, TaskId};
 use sluice_storage::{State, Status, StatusUpdate, Statuses, StoredConnector, TargetState, TopicStatus};
+use sluice_worker::jitter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -264,7 +265,7 @@ impl StateLoop {
         let policy = self.config.restart.with(&state.config);
         tracing::error!(connector = %name, reason = trace, "connector failed");
         let now = Instant::now();
-        match state.failures.failed(&policy, now) {
+        match state.failures.failed(&policy, now, jitter()) {
             Verdict::Restart { attempt, after } => {
                 let due = now + after;
                 state.restart_due = Some(due);
@@ -311,7 +312,7 @@ impl StateLoop {
         let Some(task) = state.tasks.get_mut(&id.index) else { return };
         tracing::error!(task = %id, reason = trace, "task failed");
         let now = Instant::now();
-        match task.failures.failed(&policy, now) {
+        match task.failures.failed(&policy, now, jitter()) {
             Verdict::Restart { attempt, after } => {
                 let due = now + after;
                 task.restart_due = Some(due);

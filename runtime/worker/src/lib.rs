@@ -47,6 +47,7 @@ pub use clock::{Clock, SystemClock};
 pub use config::{ConverterConfig, PlanMode, WorkerConfig};
 pub use dead_letter::{DeadLetterPage, ReadLettersError, StoredLetter, dead_letters};
 pub use redrive::{Edit, Letter, LetterId, LetterOutcome, RedriveEntry, RedriveJournal, RedriveMode, RedriveState};
+pub use retry::jitter;
 pub use sluice_storage::TargetState;
 pub use task_config::{ErrorTolerance, TaskConfigError};
 pub use task_error::TaskError;

@@ -33,7 +33,8 @@ impl RetryPolicy {
 }
 
 /// A number within 0..1 to spread retries with.
-pub(crate) fn jitter() -> f64 {
+#[must_use]
+pub fn jitter() -> f64 {
     // The standard library seeds each of these from the system's randomness.
     let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0u8);
     (random >> 11) as f64 / (1u64 << 53) as f64

@@ -35,6 +35,7 @@ pub use objects::{object_names, parquet_integers, parquet_rows, parquet_strings}
 pub use orders::Orders;
 pub use pipeline::{Arrived, Delivered, Feed, Pipeline};
 pub use random::Random;
+pub use reqwest::Method;
 pub use rest::{Answer, Rest};
 pub use scratch::Scratch;
 pub use sequence::Sequence;
