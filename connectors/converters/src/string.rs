@@ -31,7 +31,7 @@ pub fn config_def() -> ConfigDef {
         "The character set of the text: UTF-8, the only one that is supported.",
     )
     .validator(Validator::ValidValues { values: vec!["UTF-8".into(), "UTF8".into()], ignore_case: true });
-    ConfigDef::default().define(encoding)
+    ConfigDef::default().define(ConfigKey { width: "MEDIUM", display_name: "Encoding".to_owned(), ..encoding })
 }
 
 /// # Errors

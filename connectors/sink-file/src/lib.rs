@@ -17,8 +17,7 @@ impl Sink for FileStreamSink {
             .key(
                 ConfigKey::string(FILE, "Destination filename. It is made when it is missing.")
                     .high()
-                    .grants("file.path")
-                    .shown("File", 1, "File"),
+                    .grants("file.path"),
             )
     }
 

@@ -21,16 +21,14 @@ pub fn definition() -> Definition {
         .key(
             ConfigKey::string(FILE, "Source filename. It need not exist yet: the task waits for it.")
                 .high()
-                .grants("file.path")
-                .shown("File", 1, "File"),
+                .grants("file.path"),
         )
-        .key(ConfigKey::string(TOPIC, "The topic to publish data to.").required().high().non_empty().shown("File", 2, "Topic"))
+        .key(ConfigKey::string(TOPIC, "The topic to publish data to.").required().high().non_empty())
         .key(
             ConfigKey::int(
                 BATCH_SIZE,
                 "The maximum number of lines of one poll. Left out, a poll takes what batch.bytes allows (Kafka's own default is 2000).",
             )
-            .at_least(1)
             .low(),
         )
         .key(ConfigKey::int(BATCH_BYTES, "The maximum number of bytes of one poll.").default(1 << 20).range(1024, 64 << 20).low())
@@ -79,7 +77,8 @@ pub struct FileConfig {
 impl FileConfig {
     pub fn parse(config: &Config) -> Result<Self> {
         let batch_lines = match config.get(BATCH_SIZE) {
-            Some(_) => config.int(BATCH_SIZE)?,
+            // As in Kafka: a poll gives a line whatever this says.
+            Some(_) => u32::try_from(config.int::<i32>(BATCH_SIZE)?.max(1)).unwrap_or(1),
             None => BATCH_LINES_MAX,
         };
         let file = config

@@ -53,18 +53,20 @@ pub fn start(stored: Option<&Position>, identity: &str, size_bytes: u64) -> Star
 /// Whether an offset that a user sets makes sense. Kafka: `FileStreamSourceConnector.alterOffsets`.
 pub fn check(partition: &Value, offset: Option<&Value>) -> Result<()> {
     if partition.get("filename").is_none() {
-        return Err(Error::fatal(
-            "offset.malformed",
-            "Partition objects should contain the key \"filename\"; write {\"filename\": \"<file>\"}",
-        ));
+        return Err(Error::fatal("offset.malformed", "Partition objects should contain the key 'filename'"));
     }
     let Some(offset) = offset.filter(|offset| !offset.is_null()) else { return Ok(()) };
     match offset.get("position") {
-        None => Err(Error::fatal("offset.malformed", "Offset objects should contain the key \"position\"")),
+        None => {
+            let message = "Offset objects should either be null or contain the key 'position'";
+            Err(Error::fatal("offset.malformed", message))
+        }
+        Some(position) if position.as_i64().is_none() => {
+            let message = "The value for the 'position' key in the offset is expected to be a Long value";
+            Err(Error::fatal("offset.malformed", message))
+        }
         Some(position) if position.as_u64().is_none() => {
-            let message = format!(
-                "The value for the \"position\" key in the offset must be a non-negative number, not {position}"
-            );
+            let message = "The value for the 'position' key in the offset should be a non-negative value";
             Err(Error::fatal("offset.malformed", message))
         }
         Some(_) => Ok(()),

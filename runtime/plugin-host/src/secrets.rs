@@ -6,6 +6,7 @@
 
 use sluice_capability::Grants;
 use sluice_connect_api::config_def::{ConfigDef, ConfigMap, Default as KeyDefault};
+use sluice_data::values::java_trim;
 use std::collections::BTreeMap;
 
 /// Namespaces of a connector's config that are the worker's.
@@ -86,7 +87,9 @@ pub(crate) fn grants(def: &ConfigDef, config: &ConfigMap) -> BTreeMap<String, Gr
         };
         let (setting, name) = setting.split_once('@').unwrap_or((setting, "default"));
         let grants = granted.entry(capability.to_owned()).or_default();
-        grants.named.entry(name.to_owned()).or_default().0.insert(setting.to_owned(), value.clone());
+        // As Kafka reads a value: a line end behind what a file holds is no part of it.
+        let value = java_trim(value).to_owned();
+        grants.named.entry(name.to_owned()).or_default().0.insert(setting.to_owned(), value);
     }
     granted
 }
@@ -229,7 +232,7 @@ mod tests {
 
     #[test]
     fn grants_are_collected_by_capability_and_name() {
-        let config = config(&[("connection.url", "u1"), ("connection.password", "p"), ("other.url", "u2")]);
+        let config = config(&[("connection.url", " u1"), ("connection.password", "p\n"), ("other.url", "u2")]);
         let grants = grants(&def(), &config);
         let sql = &grants["sql"];
         assert_eq!(sql.get("default").unwrap().get("url"), Some("u1"));

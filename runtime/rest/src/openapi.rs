@@ -83,6 +83,10 @@ fn content(body: &Body) -> Option<Value> {
         Body::One(name) => reference(name),
         Body::Many(name) => json!({"type": "array", "items": reference(name)}),
         Body::ByName(name) => json!({"type": "object", "additionalProperties": reference(name)}),
+        Body::NamesOrByName(name) => {
+            let names = json!({"type": "array", "items": {"type": "string"}});
+            json!({"oneOf": [names, {"type": "object", "additionalProperties": reference(name)}]})
+        }
     };
     Some(json!({"application/json": {"schema": schema}}))
 }

@@ -134,12 +134,19 @@ async fn answer(context: &RestContext, request: Request, next: Next) -> Response
     if !is_options && let Err(error) = check_accept(request.headers(), offered) {
         return error.into_response();
     }
+    if !is_text(request.uri().path()) {
+        return RestError::BadRequest { message: "the path is no UTF-8".to_owned() }.into_response();
+    }
     let timeout = context.config.request_timeout;
     match tokio::time::timeout(timeout, next.run(request)).await {
         Ok(response) if is_options => options(response),
         Ok(response) => response,
         Err(_) => RestError::TimedOut { seconds: timeout.as_secs() }.into_response(),
     }
+}
+
+fn is_text(path: &str) -> bool {
+    percent_encoding::percent_decode_str(path).decode_utf8().is_ok()
 }
 
 /// What may be done with a path: no handler takes OPTIONS, and the refusal names the methods that there are.

@@ -24,13 +24,15 @@ const RETRY_DELAY_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct Uncommitted {
     partitions: BTreeSet<usize>,
     letters: Vec<DeadLetter>,
+    /// The one that the task fails over: its offset is not committed, so it comes again when the task is started again.
+    last_letter: Option<DeadLetter>,
     /// The oldest of it, on the clock that never goes back.
     pub since: Option<Duration>,
 }
 
 impl Uncommitted {
     pub fn is_empty(&self) -> bool {
-        self.partitions.is_empty() && self.letters.is_empty()
+        self.partitions.is_empty() && self.letters.is_empty() && self.last_letter.is_none()
     }
 }
 
@@ -240,9 +242,24 @@ impl WorkerSinkTask {
         if self.uncommitted.is_empty() { Ok(()) } else { self.append().await }
     }
 
+    /// Letters whose offsets are committed with them. The others wait: a death in between would write them twice.
+    fn take_settled_letters(&mut self, letters: Vec<DeadLetter>) -> Vec<DeadLetter> {
+        let vouched: BTreeMap<(&str, i32), i64> =
+            self.partitions.iter().map(|at| ((&*at.partition.topic, at.partition.partition), at.vouched)).collect();
+        let is_settled = |letter: &DeadLetter| {
+            let vouched = vouched.get(&(&*letter.partition.topic, letter.partition.partition));
+            vouched.is_none_or(|vouched| letter.error.row_id < *vouched)
+        };
+        let (settled, waiting) = letters.into_iter().partition(is_settled);
+        self.uncommitted.letters = waiting;
+        settled
+    }
+
     /// One append: changed plans, offsets, dead letters.
     async fn append(&mut self) -> Result<(), TaskError> {
         let uncommitted = std::mem::take(&mut self.uncommitted);
+        let mut letters = self.take_settled_letters(uncommitted.letters);
+        letters.extend(uncommitted.last_letter);
         let mut append = Append::default();
         let mut entries = Vec::new();
         if self.parts.shared.context.config.plan_mode == PlanMode::Journalled {
@@ -252,8 +269,8 @@ impl WorkerSinkTask {
             }
             append.records = self.journal.log().encode(&entries)?;
         }
-        if let Some(queue) = self.dead_letters.as_ref().filter(|_| !uncommitted.letters.is_empty()) {
-            append.records.extend(queue.encode(&*self.consumer, uncommitted.letters).await?);
+        if let Some(queue) = self.dead_letters.as_ref().filter(|_| !letters.is_empty()) {
+            append.records.extend(queue.encode(&*self.consumer, letters).await?);
         }
         append.group_offsets = uncommitted.partitions.iter().map(|index| self.group_offset(*index)).collect();
         let is_commit = !append.group_offsets.is_empty();
@@ -350,8 +367,7 @@ impl WorkerSinkTask {
         for error in errors {
             let origin = Origin { topic: &partition.topic, partition: partition.partition };
             if let Err(fatal) = self.errors.report(error, Some(origin)) {
-                let letter = DeadLetter { partition: partition.clone(), error: error.clone() };
-                self.uncommitted.letters.push(letter);
+                self.uncommitted.last_letter = Some(DeadLetter { partition, error: error.clone() });
                 self.commit().await?;
                 return Err(fatal);
             }

@@ -158,17 +158,38 @@ async fn every_line_is_copied(job: &Job) -> Result<()> {
 async fn every_line_is_refused_once(job: &Job, hub: &Hub) -> Result<()> {
     until("a dead letter of every line", DELIVERY_LIMIT, || async {
         let topic = hub.rest().get(&format!("/sluice/v1/topics/{REFUSED}")).await?.ok()?;
-        let letters: i64 = topic["offsets"]
-            .as_array()
-            .context("offsets")?
-            .iter()
-            .filter_map(|one| one["high_watermark"].as_i64())
-            .sum();
-        if letters as u64 == job.feed.lines() {
-            Ok(())
-        } else {
-            bail!("{letters} letters of {} lines", job.feed.lines())
-        }
+        let letters = topic["offsets"][0]["high_watermark"].as_u64().context("an end")?;
+        if letters >= job.feed.lines() { Ok(()) } else { bail!("{letters} letters of {} lines", job.feed.lines()) }
     })
-    .await
+    .await?;
+    let mut seen: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut twice = Vec::new();
+    loop {
+        let next = seen.len() + twice.len();
+        let path = format!("/sluice/v1/topics/{REFUSED}/records?limit=10000&offset={next}");
+        let page = hub.rest().get(&path).await?.ok()?;
+        let page = page.as_array().context("records")?;
+        if page.is_empty() {
+            break;
+        }
+        for letter in page {
+            let (at, of) =
+                (letter["offset"].as_u64().context("an offset")?, header(letter, "__connect.errors.offset")?);
+            if let Some(first) = seen.insert(of, at) {
+                twice
+                    .push(format!("{of} at {first} and {at}, by task {}", header(letter, "__connect.errors.task.id")?));
+            }
+        }
+    }
+    let shown = &twice[..twice.len().min(20)];
+    assert!(twice.is_empty(), "{} lines were refused twice, the first are {shown:#?}", twice.len());
+    assert_eq!(seen.len() as u64, job.feed.lines());
+    Ok(())
+}
+
+/// A number in a letter's header.
+fn header(letter: &Value, name: &str) -> Result<u64> {
+    let headers = letter["headers"].as_array().context("headers")?;
+    let header = headers.iter().find(|header| header["key"] == name).with_context(|| format!("{name} in {letter}"))?;
+    header["value"].as_str().context("a text")?.parse().context("a number")
 }

@@ -47,41 +47,27 @@ pub struct JsonConverter {
 
 #[must_use]
 pub fn config_def() -> ConfigDef {
-    let boolean = |name: &str, default: &str, doc: &str| {
-        ConfigKey::new(name, ConfigType::Boolean, Default::Value(default.into()), Importance::High, doc)
+    let key = |name: &str, kind, default: Default, importance, doc: &str| {
+        ConfigKey::new(name, kind, default, importance, doc)
     };
-    let replace_null = ConfigKey {
-        importance: Importance::Low,
-        ..boolean("replace.null.with.default", "true", "Whether a null field with a default reads as the default.")
-    };
-    let format = ConfigKey::new(
-        "decimal.format",
-        ConfigType::String,
-        Default::Value("BASE64".into()),
-        Importance::Low,
-        "How decimals are written: BASE64 (text of the unscaled bytes) or NUMERIC (a JSON number).",
-    )
-    .validator(Validator::ValidValues { values: vec!["BASE64".into(), "NUMERIC".into()], ignore_case: true });
-    let cache = ConfigKey::new(
-        "schemas.cache.size",
-        ConfigType::Int,
-        Default::Value("1000".into()),
-        Importance::High,
-        "Accepted; schemas are cached per batch here.",
-    );
-    let content = ConfigKey::new(
-        "schema.content",
-        ConfigType::String,
-        Default::Unset,
-        Importance::High,
-        "The schema (in the envelope's form) of messages that are bare payloads. Needs schemas.enable=true.",
-    );
+    let value = |text: &str| Default::Value(text.into());
+    let doc = "Include schemas within each of the serialized values and keys.";
+    let enable = key("schemas.enable", ConfigType::Boolean, value("true"), Importance::High, doc);
+    let doc = "Accepted; schemas are cached per batch here.";
+    let cache = key("schemas.cache.size", ConfigType::Int, value("1000"), Importance::High, doc);
+    let doc = "The schema (in the envelope's form) of messages that are bare payloads. Needs schemas.enable=true.";
+    let content = key("schema.content", ConfigType::String, Default::Unset, Importance::High, doc);
+    let doc = "How decimals are written: BASE64 (text of the unscaled bytes) or NUMERIC (a JSON number).";
+    let formats = Validator::ValidValues { values: vec!["NUMERIC".into(), "BASE64".into()], ignore_case: true };
+    let format = key("decimal.format", ConfigType::String, value("BASE64"), Importance::Low, doc).validator(formats);
+    let doc = "Whether a null field with a default reads as the default.";
+    let replace_null = key("replace.null.with.default", ConfigType::Boolean, value("true"), Importance::Low, doc);
     ConfigDef::default()
-        .define(boolean("schemas.enable", "true", "Include schemas within each of the serialized values and keys."))
-        .define(cache)
-        .define(format)
-        .define(replace_null)
-        .define(content)
+        .define(enable.shown("Schemas", 0, "MEDIUM", "Enable Schemas"))
+        .define(cache.shown("Schemas", 1, "MEDIUM", "Schema Cache Size"))
+        .define(content.shown("Schemas", 2, "MEDIUM", "Schema Content"))
+        .define(format.shown("Serialization", 0, "MEDIUM", "Decimal Format"))
+        .define(replace_null.shown("Serialization", 1, "MEDIUM", "Replace null with default"))
 }
 
 /// # Errors

@@ -16,6 +16,8 @@ pub(super) enum Body {
     Many(&'static str),
     /// An object whose members are named by the user.
     ByName(&'static str),
+    /// Names, or with `expand` an object whose members are named by the user.
+    NamesOrByName(&'static str),
 }
 
 pub(super) struct Operation {
@@ -60,7 +62,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         summary: "Names of all connectors, or more of each",
         query: &[("expand", "status, info; may stand several times: an object by name instead of a list")],
         body: Body::None,
-        answers: &[(200, Body::Object)],
+        answers: &[(200, Body::NamesOrByName("Expanded"))],
         errors: &[],
     },
     Operation {

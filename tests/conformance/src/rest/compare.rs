@@ -77,6 +77,14 @@ fn compare_json(step: &str, at: &str, kafka: Option<&Value>, ours: Option<&Value
                 compare_json(step, &format!("{at}/{name}"), theirs.get(name), ours.get(name), mismatches);
             }
         }
+        (Some(Value::Array(theirs)), Some(Value::Array(ours))) if theirs.iter().chain(ours).all(Value::is_string) => {
+            let missing =
+                theirs.iter().filter(|item| !ours.contains(item)).map(|item| (item, Some(item.clone()), None));
+            let added = ours.iter().filter(|item| !theirs.contains(item)).map(|item| (item, None, Some(item.clone())));
+            for (item, kafka, ours) in missing.chain(added) {
+                mismatches.push(mismatch(step, &format!("{at}/{}", item.as_str().unwrap_or_default()), kafka, ours));
+            }
+        }
         (Some(Value::Array(theirs)), Some(Value::Array(ours))) => {
             for index in 0..theirs.len().max(ours.len()) {
                 compare_json(step, &format!("{at}/{index}"), theirs.get(index), ours.get(index), mismatches);
@@ -113,6 +121,13 @@ mod tests {
         let parts: Vec<String> = compare(&theirs, &ours).into_iter().map(|mismatch| mismatch.part).collect();
         assert_eq!(parts, ["status", "header location", "body/a/1", "body/a/2", "body/gone", "body/new"]);
         assert_eq!(compare(&theirs, &theirs), []);
+    }
+
+    #[test]
+    fn of_lists_of_texts_what_only_one_side_has_counts() {
+        let (theirs, ours) = (run(200, ("a", "b"), &json!(["x", "y"])), run(200, ("a", "b"), &json!(["y", "z"])));
+        let parts: Vec<String> = compare(&theirs, &ours).into_iter().map(|mismatch| mismatch.part).collect();
+        assert_eq!(parts, ["body/x", "body/z"]);
     }
 
     #[test]

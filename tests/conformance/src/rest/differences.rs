@@ -6,6 +6,10 @@ use super::compare::Mismatch;
 
 mod rows;
 
+/// Versions of the plugins on both sides.
+const KAFKA: &str = "4.3.1";
+const OURS: &str = env!("CARGO_PKG_VERSION");
+
 pub use rows::DIFFERENCES;
 
 /// Mismatches that are meant.
@@ -31,7 +35,11 @@ pub enum Is {
     BothText,
     /// Kafka's number and ours.
     Numbers(u64, u64),
-    /// Only Kafka has it.
+    /// Texts or items that are the same but for versions, Kafka's and ours.
+    Versions,
+    /// Only ours complains that no file is set, and counts it.
+    FileMissing,
+    /// Only Kafka has it; null is nothing.
     OnlyKafka,
     /// Only we have it.
     OnlyOurs,
@@ -79,7 +87,21 @@ impl Is {
             Self::Anything => true,
             Self::BothText => says_something(kafka) && says_something(ours),
             Self::Numbers(theirs, wanted) => kafka == Some(&Value::from(theirs)) && ours == Some(&Value::from(wanted)),
-            Self::OnlyKafka => kafka.is_some() && ours.is_none(),
+            Self::Versions => match (kafka.and_then(Value::as_str), ours.and_then(Value::as_str)) {
+                (Some(theirs), Some(ours)) => theirs.replace(KAFKA, "") == ours.replace(OURS, ""),
+                (Some(only), None) => only == KAFKA,
+                (None, Some(only)) => only == OURS,
+                (None, None) => false,
+            },
+            Self::FileMissing => match (kafka, ours) {
+                (None, Some(_)) => true,
+                (Some(Value::Number(theirs)), Some(Value::Number(ours))) => {
+                    theirs.as_u64().map(|count| count + 1) == ours.as_u64()
+                }
+                (Some(Value::String(_)), Some(Value::String(ours))) => ours.contains("file is not set"),
+                _ => false,
+            },
+            Self::OnlyKafka => kafka.is_some() && ours.is_none_or(Value::is_null),
             Self::OnlyOurs => kafka.is_none() && ours.is_some(),
         }
     }
