@@ -1,0 +1,132 @@
+//! Claims: REST creates and deletes 200 connectors a second, and lists 10,000 with `expand` in 200 ms.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use serde_json::{Value, json};
+use sluice_harness::{Hub, Rest, Scratch, until};
+use tokio::task::JoinSet;
+
+use crate::{Bar, Options, Report};
+
+const CREATED: u64 = 1_000;
+const LISTED: u64 = 10_000;
+const CLIENTS: u64 = 8;
+const LISTS: usize = 11;
+const LIMIT: Duration = Duration::from_secs(600);
+
+pub async fn measure(options: &Options, report: &mut Report) -> Result<()> {
+    let (created, listed) = (options.sized(CREATED), options.sized(LISTED));
+    let (mut one, mut eight, mut creating, mut deleting) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut lists = Vec::new();
+    for run in 0..options.runs {
+        for (clients, both) in [(1, &mut one), (CLIENTS, &mut eight)] {
+            let (create, delete) = create_and_delete(created, clients).await?;
+            eprintln!("run {run}, {clients} clients: created in {create:.2} s, deleted in {delete:.2} s");
+            both.push(created as f64 / (create + delete));
+            if clients == 1 {
+                creating.push(created as f64 / create);
+                deleting.push(created as f64 / delete);
+            }
+        }
+        lists.push(list(listed).await?);
+        eprintln!("run {run}: {listed} listed in {:.1} ms", lists[run]);
+    }
+    report.row("REST, one client: create and delete", "/s", &one, Bar::AtLeast(200.0));
+    report.row("REST, one client: create", "/s", &creating, Bar::None);
+    report.row("REST, one client: delete", "/s", &deleting, Bar::None);
+    report.row("REST, eight clients: create and delete", "/s", &eight, Bar::AtLeast(200.0));
+    report.row("REST: list of 10,000 with expand", "ms", &lists, Bar::AtMost(200.0));
+    Ok(())
+}
+
+/// Seconds of each; every connector is looked for in between, and none is left.
+async fn create_and_delete(connectors: u64, clients: u64) -> Result<(f64, f64)> {
+    let scratch = Scratch::new()?;
+    let hub = Hub::at(scratch.path("data")).start().await?;
+    let file = scratch.text("none.txt");
+    let begin = Instant::now();
+    create(hub.rest(), connectors, clients, move |_| json!({"config": config(&file)})).await?;
+    let create = begin.elapsed().as_secs_f64();
+    until("all tasks run", LIMIT, || async {
+        let running = states(&hub.rest().get("/connectors?expand=status").await?.ok()?, "RUNNING");
+        if running == connectors { Ok(()) } else { bail!("{running} of {connectors} run") }
+    })
+    .await?;
+    let begin = Instant::now();
+    let mut deleting = JoinSet::new();
+    for client in 0..clients {
+        let rest = hub.rest().clone();
+        deleting.spawn(async move {
+            for number in (client..connectors).step_by(clients as usize) {
+                rest.delete(&format!("/connectors/c{number}")).await?.ok()?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    deleting.join_all().await.into_iter().collect::<Result<()>>()?;
+    let delete = begin.elapsed().as_secs_f64();
+    let left = hub.rest().connectors().await?;
+    ensure!(left.is_empty(), "{} connectors are left", left.len());
+    Ok((create, delete))
+}
+
+/// Milliseconds of one answer, the median of several on one hub. The connectors are paused, so that what is measured is the listing.
+async fn list(connectors: u64) -> Result<f64> {
+    let scratch = Scratch::new()?;
+    let hub = Hub::at(scratch.path("data")).start().await?;
+    let file = scratch.text("none.txt");
+    create(hub.rest(), connectors, CLIENTS, move |_| json!({"config": config(&file), "initial_state": "PAUSED"})).await?;
+    let path = "/connectors?expand=status&expand=info";
+    until("all tasks are paused", LIMIT, || async {
+        let paused = states(&hub.rest().get(path).await?.ok()?, "PAUSED");
+        if paused == connectors { Ok(()) } else { bail!("{paused} of {connectors} are paused") }
+    })
+    .await?;
+    let mut milliseconds = Vec::new();
+    for _ in 0..LISTS {
+        let begin = Instant::now();
+        let answer = hub.rest().get(path).await?;
+        milliseconds.push(begin.elapsed().as_secs_f64() * 1e3);
+        let listed = answer.ok()?;
+        let with_config = listed.as_object().into_iter().flatten().filter(|(_, it)| it["info"]["config"].is_object());
+        let (infos, paused) = (with_config.count() as u64, states(&listed, "PAUSED"));
+        ensure!((infos, paused) == (connectors, connectors), "{infos} infos and {paused} states of {connectors}");
+    }
+    Ok(crate::median(&milliseconds))
+}
+
+/// Clients that each create every so-manieth connector, one after the other.
+async fn create(
+    rest: &Rest,
+    connectors: u64,
+    clients: u64,
+    body: impl Fn(u64) -> Value + Send + Sync + 'static,
+) -> Result<()> {
+    let body = Arc::new(body);
+    let mut creating = JoinSet::new();
+    for client in 0..clients {
+        let (rest, body) = (rest.clone(), Arc::clone(&body));
+        creating.spawn(async move {
+            for number in (client..connectors).step_by(clients as usize) {
+                let mut body = body(number);
+                body["name"] = format!("c{number}").into();
+                rest.post("/connectors", &body).await?.ok()?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    creating.join_all().await.into_iter().collect()
+}
+
+/// A file source whose file is not there yet.
+fn config(file: &str) -> Value {
+    json!({"connector.class": "FileStreamSource", "file": file, "topic": "t", "tasks.max": "1"})
+}
+
+/// Connectors whose only task is in this state.
+fn states(listed: &Value, state: &str) -> u64 {
+    let connectors = listed.as_object().into_iter().flatten();
+    connectors.filter(|(_, it)| it["status"]["tasks"][0]["state"] == state).count() as u64
+}
