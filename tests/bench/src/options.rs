@@ -20,10 +20,7 @@ impl Options {
         Ok((options, if named.is_empty() { known.to_vec() } else { named }))
     }
 
-    fn parse<'a>(
-        mut arguments: impl Iterator<Item = String>,
-        known: &[&'a str],
-    ) -> Result<(Options, Vec<&'a str>)> {
+    fn parse<'a>(mut arguments: impl Iterator<Item = String>, known: &[&'a str]) -> Result<(Options, Vec<&'a str>)> {
         let mut options = Options { runs: 5, scale: 1.0 };
         let mut named = Vec::new();
         while let Some(argument) = arguments.next() {

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 use sluice_harness::Rest;
 
-const PAUSE: Duration = Duration::from_millis(1);
+/// Looking costs whom one looks at: between two looks passes this share of the time so far, or what these allow.
+const PAUSE_SHARE: f64 = 0.005;
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 const SENT: &str = "kafka_connect_sink_task_metrics_sink_record_send_total";
 
 /// Records a second, from the first that were seen at the destination to the last: what a connector takes to start is left out, on
@@ -30,8 +33,12 @@ pub async fn arrival_rate(wanted: u64, limit: Duration, mut count: impl FnMut() 
         if begin.elapsed() > limit {
             bail!("{arrived} of {wanted} arrived within {limit:?}");
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause(begin)).await;
     }
+}
+
+fn pause(begin: Instant) -> Duration {
+    begin.elapsed().mul_f64(PAUSE_SHARE).clamp(PAUSE_MIN, PAUSE_MAX)
 }
 
 /// Waits until a sink has delivered so many records; each delivery is counted once it has been made.
@@ -46,7 +53,7 @@ pub async fn until_sent(rest: &Rest, sink: &str, records: u64, limit: Duration) 
             return Ok(());
         }
         ensure!(begin.elapsed() < limit, "{sent} of {records}: {}", rest.status(sink).await?);
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause(begin)).await;
     }
 }
 

@@ -1,6 +1,5 @@
 //! Claims: REST creates and deletes 200 connectors a second, and lists 10,000 with `expand` in 200 ms.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
@@ -14,6 +13,8 @@ const CREATED: u64 = 1_000;
 const LISTED: u64 = 10_000;
 const CLIENTS: u64 = 8;
 const LISTS: usize = 11;
+const EXPANDED: &str = "/connectors?expand=status&expand=info";
+const PAUSE: Duration = Duration::from_millis(300);
 const LIMIT: Duration = Duration::from_secs(600);
 
 pub async fn measure(options: &Options, report: &mut Report) -> Result<()> {
@@ -47,47 +48,32 @@ async fn create_and_delete(connectors: u64, clients: u64) -> Result<(f64, f64)> 
     let hub = Hub::at(scratch.path("data")).start().await?;
     let file = scratch.text("none.txt");
     let begin = Instant::now();
-    create(hub.rest(), connectors, clients, move |_| json!({"config": config(&file)})).await?;
+    create(hub.rest(), connectors, clients, &file).await?;
     let create = begin.elapsed().as_secs_f64();
-    until("all tasks run", LIMIT, || async {
-        let running = states(&hub.rest().get("/connectors?expand=status").await?.ok()?, "RUNNING");
-        if running == connectors { Ok(()) } else { bail!("{running} of {connectors} run") }
+    until_all_are(hub.rest(), connectors, "RUNNING").await?;
+    let begin = Instant::now();
+    by_clients(hub.rest(), connectors, clients, |rest, name| async move {
+        rest.delete(&format!("/connectors/{name}")).await?.ok()
     })
     .await?;
-    let begin = Instant::now();
-    let mut deleting = JoinSet::new();
-    for client in 0..clients {
-        let rest = hub.rest().clone();
-        deleting.spawn(async move {
-            for number in (client..connectors).step_by(clients as usize) {
-                rest.delete(&format!("/connectors/c{number}")).await?.ok()?;
-            }
-            anyhow::Ok(())
-        });
-    }
-    deleting.join_all().await.into_iter().collect::<Result<()>>()?;
     let delete = begin.elapsed().as_secs_f64();
     let left = hub.rest().connectors().await?;
     ensure!(left.is_empty(), "{} connectors are left", left.len());
     Ok((create, delete))
 }
 
-/// Milliseconds of one answer, the median of several on one hub. The connectors are paused, so that what is measured is the listing.
+/// Milliseconds of one answer, the median of several on one hub. The tasks are paused, so that nothing but the listing is measured.
 async fn list(connectors: u64) -> Result<f64> {
     let scratch = Scratch::new()?;
     let hub = Hub::at(scratch.path("data")).start().await?;
-    let file = scratch.text("none.txt");
-    create(hub.rest(), connectors, CLIENTS, move |_| json!({"config": config(&file), "initial_state": "PAUSED"})).await?;
-    let path = "/connectors?expand=status&expand=info";
-    until("all tasks are paused", LIMIT, || async {
-        let paused = states(&hub.rest().get(path).await?.ok()?, "PAUSED");
-        if paused == connectors { Ok(()) } else { bail!("{paused} of {connectors} are paused") }
-    })
-    .await?;
+    create(hub.rest(), connectors, CLIENTS, &scratch.text("none.txt")).await?;
+    until_all_are(hub.rest(), connectors, "RUNNING").await?;
+    by_clients(hub.rest(), connectors, CLIENTS, |rest, name| async move { rest.command(&name, "pause").await }).await?;
+    until_all_are(hub.rest(), connectors, "PAUSED").await?;
     let mut milliseconds = Vec::new();
     for _ in 0..LISTS {
         let begin = Instant::now();
-        let answer = hub.rest().get(path).await?;
+        let answer = hub.rest().get(EXPANDED).await?;
         milliseconds.push(begin.elapsed().as_secs_f64() * 1e3);
         let listed = answer.ok()?;
         let with_config = listed.as_object().into_iter().flatten().filter(|(_, it)| it["info"]["config"].is_object());
@@ -97,32 +83,50 @@ async fn list(connectors: u64) -> Result<f64> {
     Ok(crate::median(&milliseconds))
 }
 
-/// Clients that each create every so-manieth connector, one after the other.
-async fn create(
+/// File sources whose file is not there yet.
+async fn create(rest: &Rest, connectors: u64, clients: u64, file: &str) -> Result<()> {
+    let config = json!({"connector.class": "FileStreamSource", "file": file, "topic": "t", "tasks.max": "1"});
+    by_clients(rest, connectors, clients, move |rest, name| {
+        let config = config.clone();
+        async move { rest.create(&name, &config).await }
+    })
+    .await
+}
+
+/// Clients that each ask for every so-manieth connector, one after the other.
+async fn by_clients<F>(
     rest: &Rest,
     connectors: u64,
     clients: u64,
-    body: impl Fn(u64) -> Value + Send + Sync + 'static,
-) -> Result<()> {
-    let body = Arc::new(body);
-    let mut creating = JoinSet::new();
+    ask: impl Fn(Rest, String) -> F + Clone + Send + 'static,
+) -> Result<()>
+where
+    F: Future<Output = Result<Value>> + Send,
+{
+    let mut asking = JoinSet::new();
     for client in 0..clients {
-        let (rest, body) = (rest.clone(), Arc::clone(&body));
-        creating.spawn(async move {
+        let (rest, ask) = (rest.clone(), ask.clone());
+        asking.spawn(async move {
             for number in (client..connectors).step_by(clients as usize) {
-                let mut body = body(number);
-                body["name"] = format!("c{number}").into();
-                rest.post("/connectors", &body).await?.ok()?;
+                ask(rest.clone(), format!("c{number}")).await?;
             }
             anyhow::Ok(())
         });
     }
-    creating.join_all().await.into_iter().collect()
+    asking.join_all().await.into_iter().collect()
 }
 
-/// A file source whose file is not there yet.
-fn config(file: &str) -> Value {
-    json!({"connector.class": "FileStreamSource", "file": file, "topic": "t", "tasks.max": "1"})
+async fn until_all_are(rest: &Rest, connectors: u64, state: &str) -> Result<()> {
+    until(&format!("all tasks are {state}"), LIMIT, || async {
+        let found = states(&rest.get(EXPANDED).await?.ok()?, state);
+        if found == connectors {
+            return Ok(());
+        }
+        // The answer is large, and the hub has something to do.
+        tokio::time::sleep(PAUSE).await;
+        bail!("{found} of {connectors}")
+    })
+    .await
 }
 
 /// Connectors whose only task is in this state.

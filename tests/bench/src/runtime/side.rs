@@ -70,7 +70,8 @@ impl Side {
     pub async fn start(self) -> Result<Running> {
         let scratch = Scratch::new()?;
         let Side::Sluice(class) = self else {
-            let worker = ConnectOptions::as_in_production().properties(CONNECT).start().await.context("Kafka Connect")?;
+            let worker =
+                ConnectOptions::as_in_production().properties(CONNECT).start().await.context("Kafka Connect")?;
             let address = worker.kafka().bootstrap_servers();
             return Ok(Running { kind: Kind::KafkaConnect(Box::new(worker)), address, _scratch: scratch });
         };

@@ -1,6 +1,6 @@
 //! Topics of either side, filled and read as a Kafka client does it.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use sluice_protocol::{RecordBatchBuilder, batches};
@@ -11,7 +11,6 @@ const LEADER_LIMIT: Duration = Duration::from_secs(10);
 const BATCH_BYTES: usize = 256 << 10;
 const IN_FLIGHT: usize = 5;
 const VALUE_BYTES_MAX: i32 = 1 << 20;
-const TIMESTAMP_MS: i64 = 1_700_000_000_000;
 
 /// One partition; returns when it has a leader.
 pub fn create(address: &str, topic: &str) -> Result<()> {
@@ -29,10 +28,12 @@ pub fn create(address: &str, topic: &str) -> Result<()> {
 pub fn fill(address: &str, topic: &str, values: impl Iterator<Item = Vec<u8>>) -> Result<u64> {
     let mut connection = Connection::open(address)?;
     let mut builder = RecordBatchBuilder::new(BATCH_BYTES * 2);
+    // Older records would be a matter of retention.
+    let now_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     let (mut records, mut under_way) = (0, 0);
     let mut values = values.peekable();
     while let Some(value) = values.next() {
-        builder.push(TIMESTAMP_MS, None, Some(&value)).context("a record of the bench")?;
+        builder.push(now_ms, None, Some(&value)).context("a record of the bench")?;
         records += 1;
         if builder.size_bytes() < BATCH_BYTES && values.peek().is_some() {
             continue;
