@@ -15,13 +15,13 @@ const LIMIT: Duration = Duration::from_secs(300);
 const SETTLE: Duration = Duration::from_secs(15);
 /// Not shorter when scaled: the records of a watch have to be many beside the one or two at its borders.
 const WATCHED: Duration = Duration::from_secs(60);
-/// Of what the connectors should have written meanwhile; else they were not at their rate.
-const OFF_RATE_MAX: f64 = 0.03;
+/// Of what the connectors should have written meanwhile; else it was another load. (Datagen gives up a row that is late by a second.)
+const OFF_RATE_MAX: f64 = 0.1;
 const WRITTEN: &str = "kafka_connect_source_task_metrics_source_record_write_total";
 
 pub async fn measure(options: &Options, report: &mut Report) -> Result<()> {
     let connectors = options.sized(CONNECTORS);
-    let (mut cores, mut peaks, mut memory) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rates, mut cores, mut peaks, mut memory) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for run in 0..options.runs {
         let scratch = Scratch::new()?;
         let data = scratch.path("data");
@@ -43,6 +43,7 @@ pub async fn measure(options: &Options, report: &mut Report) -> Result<()> {
         tokio::time::sleep(WATCHED).await;
         let (after, seconds) = (hub.usage()?, begin.elapsed().as_secs_f64());
         let meanwhile = (written(&hub).await? - written_before) as f64;
+        rates.push(meanwhile / seconds);
         let off = meanwhile / (connectors as f64 * seconds) - 1.0;
         eprintln!("run {run}: {meanwhile} records in {seconds:.1} s, {after:?}");
         ensure!(off.abs() < OFF_RATE_MAX, "{connectors} connectors wrote {meanwhile} records in {seconds:.1} s");
@@ -51,6 +52,7 @@ pub async fn measure(options: &Options, report: &mut Report) -> Result<()> {
         memory.push(after.rss_bytes as f64 / 1e6);
         ensure_in_topics(hub, &data, connectors).await?;
     }
+    report.row("1,000 connectors, 1 record/s each: reached", "/s", &rates, Bar::None);
     report.row("1,000 connectors, 1 record/s each: of a core", "%", &cores, Bar::AtMost(25.0));
     report.row("1,000 connectors, 1 record/s each: peak RSS", "MB", &peaks, Bar::AtMost(250.0));
     report.row("1,000 connectors, 1 record/s each: RSS", "MB", &memory, Bar::None);
