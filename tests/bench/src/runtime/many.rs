@@ -15,8 +15,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 const SETTLE: Duration = Duration::from_secs(15);
 /// Not shorter when scaled: the records of a watch have to be many beside the one or two at its borders.
 const WATCHED: Duration = Duration::from_secs(60);
-/// Of what the connectors should have written meanwhile; else it was another load. (Datagen gives up a row that is late by a second.)
-const OFF_RATE_MAX: f64 = 0.1;
+/// Of a record a second each. Datagen gives up a row that is late by a second, so less than that is less than the load.
+const REACHED: f64 = 0.95;
 const WRITTEN: &str = "kafka_connect_source_task_metrics_source_record_write_total";
 
 pub async fn measure(options: &Options, report: &mut Report) -> Result<()> {
@@ -44,15 +44,14 @@ pub async fn measure(options: &Options, report: &mut Report) -> Result<()> {
         let (after, seconds) = (hub.usage()?, begin.elapsed().as_secs_f64());
         let meanwhile = (written(&hub).await? - written_before) as f64;
         rates.push(meanwhile / seconds);
-        let off = meanwhile / (connectors as f64 * seconds) - 1.0;
         eprintln!("run {run}: {meanwhile} records in {seconds:.1} s, {after:?}");
-        ensure!(off.abs() < OFF_RATE_MAX, "{connectors} connectors wrote {meanwhile} records in {seconds:.1} s");
         cores.push((after.cpu_seconds - before.cpu_seconds) / seconds * 100.0);
         peaks.push(after.peak_rss_bytes as f64 / 1e6);
         memory.push(after.rss_bytes as f64 / 1e6);
         ensure_in_topics(hub, &data, connectors).await?;
     }
-    report.row("1,000 connectors, 1 record/s each: reached", "/s", &rates, Bar::None);
+    let reached = Bar::AtLeast((connectors as f64 * REACHED).floor());
+    report.row("1,000 connectors, 1 record/s each: reached", "/s", &rates, reached);
     report.row("1,000 connectors, 1 record/s each: of a core", "%", &cores, Bar::AtMost(25.0));
     report.row("1,000 connectors, 1 record/s each: peak RSS", "MB", &peaks, Bar::AtMost(250.0));
     report.row("1,000 connectors, 1 record/s each: RSS", "MB", &memory, Bar::None);
