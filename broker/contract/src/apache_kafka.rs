@@ -152,6 +152,15 @@ pub fn supervised(folder: &Path, program: &Command) -> Command {
     command
 }
 
+/// The process of the program itself, of a [`supervised`] one that runs.
+#[must_use]
+pub fn supervised_pid(supervisor: &Child) -> Option<u32> {
+    // The shell that watches over it has it as its first child.
+    let shell = supervisor.id();
+    let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
 impl ApacheKafka {
     /// Formats a new data folder and starts on it; returns when it serves.
     ///
@@ -192,10 +201,7 @@ impl ApacheKafka {
     /// The process of the broker itself.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        // The shell that watches over it has it as its first child.
-        let shell = self.supervisor.as_ref()?.id();
-        let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).ok()?;
-        children.split_whitespace().next()?.parse().ok()
+        supervised_pid(self.supervisor.as_ref()?)
     }
 
     /// Where its log lies.

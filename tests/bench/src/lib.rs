@@ -9,6 +9,7 @@ mod native_file;
 mod options;
 mod processor;
 mod report;
+pub mod runtime;
 mod start_job;
 
 use anyhow::{Result, ensure};

@@ -11,12 +11,24 @@ pub struct Options {
 
 impl Options {
     pub fn from_arguments() -> Result<Options> {
-        Options::parse(std::env::args().skip(1))
+        Ok(Options::parse(std::env::args().skip(1), &[])?.0)
     }
 
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
+    /// With the rows that the command line names, of those that there are; all of them when it names none.
+    pub fn with_rows<'a>(known: &[&'a str]) -> Result<(Options, Vec<&'a str>)> {
+        let (options, named) = Options::parse(std::env::args().skip(1), known)?;
+        Ok((options, if named.is_empty() { known.to_vec() } else { named }))
+    }
+
+    fn parse<'a>(mut arguments: impl Iterator<Item = String>, known: &[&'a str]) -> Result<(Options, Vec<&'a str>)> {
         let mut options = Options { runs: 5, scale: 1.0 };
+        let mut named = Vec::new();
         while let Some(argument) = arguments.next() {
+            if !known.is_empty() && !argument.starts_with("--") {
+                let row = known.iter().find(|row| **row == argument);
+                named.push(*row.with_context(|| format!("no row {argument}; there are: {}", known.join(", ")))?);
+                continue;
+            }
             let value = arguments.next().with_context(|| format!("{argument} needs a value"))?;
             match argument.as_str() {
                 "--runs" => options.runs = value.parse().with_context(|| format!("--runs {value}: want a number"))?,
@@ -29,7 +41,7 @@ impl Options {
         if options.runs == 0 || options.scale <= 0.0 {
             bail!("--runs and --scale must be above zero");
         }
-        Ok(options)
+        Ok((options, named))
     }
 
     /// A size of the claim, scaled.
@@ -44,11 +56,20 @@ mod tests {
 
     #[test]
     fn runs_and_scale_are_read_and_anything_else_is_refused() {
-        let parse = |text: &str| Options::parse(text.split_whitespace().map(str::to_owned));
+        let parse = |text: &str| Options::parse(text.split_whitespace().map(str::to_owned), &[]).map(|(it, _)| it);
         assert_eq!(parse("--runs 2 --scale 0.1").unwrap(), Options { runs: 2, scale: 0.1 });
         assert_eq!(parse("--scale 0.1").unwrap().sized(1_000), 100);
+        assert!(parse("chain").is_err());
         assert!(parse("--fast").is_err());
         assert!(parse("--speed 3").is_err());
         assert!(parse("--runs 0").is_err());
+    }
+
+    #[test]
+    fn rows_are_named_among_the_options() {
+        let parse = |text: &str| Options::parse(text.split_whitespace().map(str::to_owned), &["chain", "many"]);
+        assert_eq!(parse("many --runs 2 chain").unwrap().1, ["many", "chain"]);
+        assert_eq!(parse("--runs 2").unwrap().1, [""; 0]);
+        assert!(parse("few").is_err());
     }
 }

@@ -73,12 +73,13 @@ impl Report {
 
     fn table(&self) -> String {
         let head = format!("{} ({} runs, scale {}, {})", self.name, self.options.runs, self.options.scale, machine());
-        let mut lines = vec![head, format!("  {:<44} {:>14} {:>14} {:>8}", "what", "median", "bar", "")];
+        let width = self.rows.iter().map(|row| row.what.chars().count()).fold(44, usize::max);
+        let mut lines = vec![head, format!("  {:<width$} {:>14} {:>14} {:>8}", "what", "median", "bar", "")];
         for row in &self.rows {
             let value = median(&row.values);
             let verdict = if row.bar.is_met(value) { "" } else { "MISSED" };
             let (value, bar) = (format!("{} {}", short(value), row.unit), row.bar.text());
-            lines.push(format!("  {:<44} {value:>14} {bar:>14} {verdict:>8}", row.what));
+            lines.push(format!("  {:<width$} {value:>14} {bar:>14} {verdict:>8}", row.what));
         }
         lines.join("\n")
     }

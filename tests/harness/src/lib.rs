@@ -17,6 +17,7 @@
 
 mod access_log;
 mod binary;
+mod connect_worker;
 mod hub;
 mod objects;
 mod orders;
@@ -30,6 +31,7 @@ mod wait;
 
 pub use access_log::{AccessLog, LogFile};
 pub use binary::{binary, target_folder};
+pub use connect_worker::{ConnectOptions, ConnectWorker};
 pub use hub::{Hub, HubOptions, Usage, free_port};
 pub use objects::{object_names, parquet_integers, parquet_rows, parquet_strings};
 pub use orders::Orders;

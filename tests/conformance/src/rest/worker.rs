@@ -1,18 +1,12 @@
-//! A real Connect worker: `ConnectDistributed` of Apache Kafka on a broker of its own.
+//! The real Connect worker that the script is played against.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::fs;
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use sluice_contract::apache_kafka::{self, ApacheKafka};
-use sluice_harness::{Rest, free_port, until};
+use anyhow::Result;
+use sluice_harness::{ConnectOptions, Scratch};
 
 use super::play::Server;
-
-/// A cold JVM on a busy machine.
-const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// What both workers are configured with; the hub takes the same keys.
 pub const PROPERTIES: &str = "\
@@ -28,34 +22,6 @@ config.providers.file.class=org.apache.kafka.common.config.provider.FileConfigPr
 config.providers.dir.class=org.apache.kafka.common.config.provider.DirectoryConfigProvider
 ";
 
-/// What Kafka alone needs: topics for its state, and that nothing waits for a second worker.
-const OF_KAFKA: &str = "\
-rest.advertised.host.name=127.0.0.1
-config.storage.topic=connect-configs
-config.storage.replication.factor=1
-offset.storage.topic=connect-offsets
-offset.storage.replication.factor=1
-offset.storage.partitions=1
-status.storage.topic=connect-status
-status.storage.replication.factor=1
-status.storage.partitions=1
-scheduled.rebalance.max.delay.ms=0
-plugin.discovery=service_load
-";
-
-/// The FileStream connectors are no part of Connect itself.
-const CONNECT_FILE: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>local</groupId><artifactId>connect-file</artifactId><version>1</version><packaging>pom</packaging>
-  <dependencies>
-    <dependency>
-      <groupId>org.apache.kafka</groupId><artifactId>connect-file</artifactId><version>@VERSION@</version>
-      <exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>
-    </dependency>
-  </dependencies>
-</project>
-"#;
-
 /// Environment variables that the script refers to.
 #[must_use]
 pub fn environment(server: &Path) -> Vec<(&'static str, String)> {
@@ -67,13 +33,11 @@ pub fn environment(server: &Path) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A running worker. It ends when this is dropped, and with the process that started it.
+/// A running worker with a folder for the script's files. It ends when this is dropped.
 pub struct ConnectWorker {
-    supervisor: Child,
-    log: PathBuf,
     server: Server,
-    _kafka: ApacheKafka,
-    _folder: tempfile::TempDir,
+    _worker: sluice_harness::ConnectWorker,
+    _scratch: Scratch,
 }
 
 impl ConnectWorker {
@@ -82,67 +46,20 @@ impl ConnectWorker {
     /// # Errors
     /// What stands in the way, with the end of the worker's log.
     pub async fn start() -> Result<ConnectWorker> {
-        let kafka = ApacheKafka::start_with(
-            &["-Xms256m", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"],
-            "auto.create.topics.enable=true\n",
-        )?;
-        let plugins = apache_kafka::maven("connect-file", CONNECT_FILE)?;
-        let folder = tempfile::tempdir()?;
-        let port = free_port()?;
-        let address = format!("127.0.0.1:{port}");
-        let properties = folder.path().join("worker.properties");
-        let of_this = format!(
-            "bootstrap.servers={}\nlisteners=http://{address}\nplugin.path={}\n",
-            kafka.bootstrap_servers(),
-            plugins.display()
-        );
-        fs::write(&properties, format!("{PROPERTIES}{OF_KAFKA}{of_this}"))?;
-        let files = folder.path().join("files");
+        let scratch = Scratch::new()?;
+        let files = scratch.path("files");
         fs::create_dir(&files)?;
-        let mut java = kafka.java(&["-Xms256m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
-        java.arg("org.apache.kafka.connect.cli.ConnectDistributed").arg(&properties);
-        let log = folder.path().join("worker.log");
-        let out = File::create(&log)?;
-        let mut command = apache_kafka::supervised(folder.path(), &java);
-        command.stdout(out.try_clone()?).stderr(Stdio::from(out)).envs(environment(&files));
-        let supervisor = command.spawn().context("cannot start the worker")?;
-        let mut worker =
-            ConnectWorker { supervisor, log, server: Server::new(&address, files), _kafka: kafka, _folder: folder };
-        worker.until_ready(port).await?;
-        Ok(worker)
+        let mut options = ConnectOptions::small().properties(PROPERTIES);
+        for (name, value) in environment(&files) {
+            options = options.environment(name, &value);
+        }
+        let worker = options.start().await?;
+        let server = Server::new(&format!("127.0.0.1:{}", worker.rest().port()), files);
+        Ok(ConnectWorker { server, _worker: worker, _scratch: scratch })
     }
 
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
-    }
-
-    async fn until_ready(&mut self, port: u16) -> Result<()> {
-        let rest = Rest::at(port);
-        let supervisor = &mut self.supervisor;
-        let ready = until("a healthy worker", START_LIMIT, || {
-            let ended = supervisor.try_wait();
-            let rest = &rest;
-            async move {
-                if let Some(status) = ended? {
-                    bail!("it ended: {status}");
-                }
-                let answer = rest.get("/health").await?;
-                if answer.status == 200 { Ok(()) } else { bail!("{answer:?}") }
-            }
-        });
-        ready.await.with_context(|| {
-            let text = fs::read_to_string(&self.log).unwrap_or_default();
-            let lines: Vec<&str> = text.lines().collect();
-            lines[lines.len().saturating_sub(40)..].join("\n")
-        })
-    }
-}
-
-impl Drop for ConnectWorker {
-    fn drop(&mut self) {
-        // Its supervisor ends it when the pipe closes.
-        drop(self.supervisor.stdin.take());
-        let _ = self.supervisor.wait();
     }
 }
