@@ -63,7 +63,10 @@ impl SinkTask for FileSinkTask {
     /// One delivery is one append, synced before it counts as delivered. Other tasks may append to the same file, so what a failed
     /// delivery left there stays.
     fn put(&mut self, _delivery: &Delivery, batches: &[Batch]) -> Result<Vec<RecordFailure>> {
-        let writer = Writer::open("text", &[], file::append(&self.path)?)?;
+        // Of several schemas each has its batch; the lines keep the order of the records.
+        let order = ("order".to_owned(), "row-id".to_owned());
+        let options = if batches.len() > 1 { vec![order] } else { Vec::new() };
+        let writer = Writer::open("text", &options, file::append(&self.path)?)?;
         for batch in batches {
             writer.write(batch)?;
         }

@@ -117,6 +117,22 @@ async fn json_lines_look_as_json_converter_writes_them() {
 }
 
 #[tokio::test]
+async fn records_of_several_batches_ascend_by_their_row_ids_when_asked_for() {
+    let texts = |rows: &[i64]| {
+        let values = StringArray::from_iter_values(rows.iter().map(|row| format!("r{row}")));
+        let field = Field::new("value", DataType::Utf8, false);
+        let offsets = Int64Array::from_iter_values(rows.iter().copied());
+        ConnectBatch::builder("t", &field, Arc::new(values)).offsets(offsets).build().unwrap()
+    };
+    let batches = [texts(&[0, 2, 5]), texts(&[1, 3, 4])];
+    let lines = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace('\n', " ");
+    let ordered = encode("text", &[("order", "row-id")], &batches).await.unwrap();
+    assert_eq!(lines(ordered), "r0 r1 r2 r3 r4 r5 ");
+    assert_eq!(lines(encode("text", &[], &batches).await.unwrap()), "r0 r2 r5 r1 r3 r4 ");
+    assert_eq!(code(encode("text", &[("order", "name")], &batches).await), "writer.option");
+}
+
+#[tokio::test]
 async fn schemaless_json_passes_on_one_line() {
     let field = sluice_data::schema::schemaless_json_field("value");
     let values = StringArray::from(vec![Some("{\n  \"a\": \"x\\ny\"\n}"), None, Some("7")]);

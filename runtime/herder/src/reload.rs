@@ -48,7 +48,7 @@ async fn look(shared: &Weak<Shared>) -> bool {
 
 /// Connectors that run on resolved references and want to follow them.
 fn referring(state: &mut StateLoop) -> Vec<(ConnectorName, ConfigMap, u64)> {
-    let follows = |config: &ConfigMap| !config.get(RELOAD).is_some_and(|action| action.trim() == "none");
+    let follows = |config: &ConfigMap| config.get(RELOAD).is_none_or(|action| action.trim() != "none");
     let referring = state.live().filter_map(|(name, connector)| {
         let wanted = connector.target == TargetState::Started && follows(&connector.config);
         let digest = connector.digest.filter(|_| wanted)?;

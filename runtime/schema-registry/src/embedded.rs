@@ -107,9 +107,9 @@ impl EmbeddedRegistry {
         let store = self.store.read();
         let mut found = Vec::new();
         for (_, versions) in store.subjects().filter(|(name, _)| name.starts_with(prefix)) {
-            let live = versions.values().filter(|stored| with_deleted || !stored.deleted);
+            let mut live = versions.values().filter(|stored| with_deleted || !stored.deleted);
             match latest_only {
-                true => found.extend(live.last().cloned()),
+                true => found.extend(live.next_back().cloned()),
                 false => found.extend(live.cloned()),
             }
         }

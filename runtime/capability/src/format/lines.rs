@@ -8,6 +8,7 @@ use crate::state::{BatchEncoder, ByteSink};
 use crate::text;
 use crate::view::View;
 use sluice_data::ConnectBatch;
+use std::ops::Range;
 
 enum Rendering {
     /// One JSON value a line; schemaless JSON passes as it is.
@@ -23,11 +24,14 @@ pub struct LineEncoder {
     rendering: Rendering,
     separator: Vec<u8>,
     pending: Vec<u8>,
+    /// Where each record lies in `pending`, by its row id, when all of them are put in order at the end.
+    unordered: Option<Vec<(i64, Range<usize>)>>,
     output: Box<dyn ByteSink>,
 }
 
 impl LineEncoder {
-    /// Options: `separator` (`bytes` only, default LF), `decimal-format` (`json` only: base64, numeric).
+    /// Options: `separator` (`bytes` only, default LF), `decimal-format` (`json` only: base64, numeric), `order` (`row-id`: records of
+    /// all batches ascend by their row ids; they are held in memory until the end).
     ///
     /// # Errors
     /// Fatal `writer.option`.
@@ -41,7 +45,12 @@ impl LineEncoder {
                 Rendering::Bytes
             }
         };
-        Ok(Self { rendering, separator, pending: Vec::new(), output })
+        let unordered = match options.take("order") {
+            None => None,
+            Some(order) if order == "row-id" => Some(Vec::new()),
+            Some(order) => return Err(wrong_option("order", &order, "row-id")),
+        };
+        Ok(Self { rendering, separator, pending: Vec::new(), unordered, output })
     }
 
     fn render(&mut self, view: &View, row: usize) -> Result<(), Error> {
@@ -80,9 +89,12 @@ impl BatchEncoder for LineEncoder {
         let view = View::new(batch.value_field(), batch.value())
             .map_err(|error| CapabilityError::rejected("writer.type", error.to_string()))?;
         for row in 0..batch.len() {
+            let begin = self.pending.len();
             self.render(&view, row)?;
-            if self.pending.len() >= CHUNK_BYTES {
-                self.flush().await?;
+            match &mut self.unordered {
+                Some(records) => records.push((batch.row_ids().value(row), begin..self.pending.len())),
+                None if self.pending.len() >= CHUNK_BYTES => self.flush().await?,
+                None => {}
             }
         }
         Ok(())
@@ -93,6 +105,16 @@ impl BatchEncoder for LineEncoder {
     }
 
     async fn finish(mut self: Box<Self>) -> Result<String, Error> {
+        if let Some(mut records) = self.unordered.take() {
+            records.sort_by_key(|(row_id, _)| *row_id);
+            let unordered = std::mem::take(&mut self.pending);
+            for (_, place) in records {
+                self.pending.extend_from_slice(&unordered[place]);
+                if self.pending.len() >= CHUNK_BYTES {
+                    self.flush().await?;
+                }
+            }
+        }
         self.flush().await?;
         self.output.finish().await
     }

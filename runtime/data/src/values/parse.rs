@@ -97,10 +97,10 @@ impl ValueParser<'_> {
         {
             return Ok(temporal);
         }
-        if first.is_ascii_digit() || first == '+' || first == '-' {
-            if let Some(number) = parse_number(token) {
-                return Ok(number);
-            }
+        if (first.is_ascii_digit() || first == '+' || first == '-')
+            && let Some(number) = parse_number(token)
+        {
+            return Ok(number);
         }
         if embedded { Err(Refused) } else { Ok(Parsed::String(self.tokens.original.to_owned())) }
     }

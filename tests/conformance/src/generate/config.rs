@@ -53,7 +53,7 @@ pub fn config_of(class: &str, choices: &mut Choices, names: &[String]) -> Config
         "Cast" => keys.cast(),
         "DropHeaders" => keys.put("headers", |choices, _| list(choices, &["h", "i", "x"])),
         "ExtractField" => {
-            keys.put("field", |choices, names| path(choices, names));
+            keys.put("field", path);
             keys.maybe("field.syntax.version", 50, &["V1", "V2", "v2", "V2", "V2", "V9"]);
         }
         "Flatten" => keys.maybe("delimiter", 50, &[".", "_", "", "::"]),
