@@ -2,10 +2,10 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use sluice_contract::apache_kafka::{self, ApacheKafka};
 use sluice_harness::{Rest, free_port, until};
 
@@ -72,8 +72,9 @@ pub struct ConnectWorker {
     supervisor: Child,
     log: PathBuf,
     server: Server,
-    _kafka: ApacheKafka,
-    _folder: tempfile::TempDir,
+    port: u16,
+    kafka: ApacheKafka,
+    folder: tempfile::TempDir,
 }
 
 impl ConnectWorker {
@@ -106,8 +107,7 @@ impl ConnectWorker {
         let mut command = apache_kafka::supervised(folder.path(), &java);
         command.stdout(out.try_clone()?).stderr(Stdio::from(out)).envs(environment(&files));
         let supervisor = command.spawn().context("cannot start the worker")?;
-        let mut worker =
-            ConnectWorker { supervisor, log, server: Server::new(&address, files), _kafka: kafka, _folder: folder };
+        let mut worker = ConnectWorker { supervisor, log, server: Server::new(&address, files), port, kafka, folder };
         worker.until_ready(port).await?;
         Ok(worker)
     }
@@ -115,6 +115,39 @@ impl ConnectWorker {
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// Its REST API.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        Rest::at(self.port)
+    }
+
+    /// Of its Apache Kafka.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> String {
+        self.kafka.bootstrap_servers()
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub fn properties(&self) -> PathBuf {
+        self.folder.path().join("worker.properties")
+    }
+
+    /// SIGTERM: it commits, and leaves its group. Its Apache Kafka stays.
+    ///
+    /// # Errors
+    /// When it cannot be told, or waited for.
+    pub fn stop(&mut self) -> Result<()> {
+        // The shell that watches over it has it as its first child.
+        let shell = self.supervisor.id();
+        let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"))?;
+        let java = children.split_whitespace().next().context("the worker has ended already")?;
+        let told = Command::new("kill").args(["-TERM", java]).status()?;
+        ensure!(told.success(), "the worker cannot be told to stop: {told}");
+        self.supervisor.wait()?;
+        Ok(())
     }
 
     async fn until_ready(&mut self, port: u16) -> Result<()> {
