@@ -50,5 +50,5 @@ pub use redrive::{Edit, Letter, LetterId, LetterOutcome, RedriveEntry, RedriveJo
 pub use sluice_storage::TargetState;
 pub use task_config::{ErrorTolerance, TaskConfigError};
 pub use task_error::TaskError;
-pub use task_state::{TaskFailure, TaskListener, TaskSpec};
+pub use task_state::{Hidden, TaskFailure, TaskListener, TaskSpec};
 pub use worker::{StartTaskError, Worker, WorkerContext};
