@@ -139,15 +139,20 @@ impl ConnectWorker {
     ///
     /// # Errors
     /// When it cannot be told, or waited for.
-    pub fn stop(&mut self) -> Result<()> {
+    pub async fn stop(&mut self) -> Result<()> {
         // The shell that watches over it has it as its first child.
         let shell = self.supervisor.id();
         let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"))?;
         let java = children.split_whitespace().next().context("the worker has ended already")?;
         let told = Command::new("kill").args(["-TERM", java]).status()?;
         ensure!(told.success(), "the worker cannot be told to stop: {told}");
-        self.supervisor.wait()?;
-        Ok(())
+        // Waiting for good would close its pipe, and its folder goes then.
+        let supervisor = &mut self.supervisor;
+        until("the end of the worker", START_LIMIT, || {
+            let ended = supervisor.try_wait();
+            async move { ended?.map(drop).context("it still runs") }
+        })
+        .await
     }
 
     async fn until_ready(&mut self, port: u16) -> Result<()> {
