@@ -142,6 +142,14 @@ impl KafkaConfig {
         self.client_config(&self.producer, &defaults)
     }
 
+    /// What all clients are made with, for [`crate::tools`].
+    #[must_use]
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        let config = self.client_config(&self.admin, &[]);
+        let all = config.config_map().into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        all.filter(|(key, _)| key != "bootstrap.servers" && key != "client.id").collect()
+    }
+
     fn client_config(&self, kind: &BTreeMap<String, String>, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("client.id", "sluice").set("bootstrap.servers", &self.bootstrap_servers);

@@ -29,7 +29,17 @@ impl From<Code> for Failure {
 
 impl From<KafkaError> for Failure {
     fn from(error: KafkaError) -> Self {
-        Self { code: error.rdkafka_error_code().unwrap_or(Code::Fail), reason: error.to_string() }
+        Self { code: error.rdkafka_error_code().unwrap_or(Code::Fail), reason: said(&error) }
+    }
+}
+
+/// What an error says, without the value of a setting: that may be a password.
+pub(crate) fn said(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, why, key, value) if !value.is_empty() => {
+            format!("{key}: {}", why.replace(value.as_str(), "********"))
+        }
+        other => other.to_string(),
     }
 }
 

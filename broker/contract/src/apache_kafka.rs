@@ -80,6 +80,16 @@ pub fn unavailable() -> Option<String> {
     missing().map(|program| format!("no {program} on this machine; {GET_JAVA}"))
 }
 
+/// For a test that starts what it needs by itself: says that it is skipped, and why.
+///
+/// # Panics
+/// When `CI=true`.
+#[must_use]
+pub fn is_skipped() -> bool {
+    let reason = unavailable();
+    reason.as_deref().inspect(|reason| skipped(reason)).is_some()
+}
+
 /// Says aloud that a test did not run: past the test harness, which keeps what passing tests print.
 fn skipped(reason: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();

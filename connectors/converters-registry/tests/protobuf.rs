@@ -79,7 +79,7 @@ async fn logical_types_are_the_well_known_messages() {
         ],
     );
     let row = json!({"small": -1, "day": 19000, "time": 3_723_004, "at": -1, "price": "hQ=="});
-    let (field, values) = column(&schema, &[row.clone()]);
+    let (field, values) = column(&schema, std::slice::from_ref(&row));
     let converter = converter(&registry, &[]);
     let bytes = write(&*converter, &field, &values).await.unwrap();
     let expected = [

@@ -172,7 +172,7 @@ impl TimestampConverter {
         let (converted, schema): (ArrayRef, _) = match self.target {
             Target::Text => (Arc::new(self.texts(&times)), ConnectSchema::new(SchemaType::String)),
             Target::Unix => {
-                let unix: Int64Array = times.unary(|ms| self.precision.from_ms(ms));
+                let unix: Int64Array = times.unary(|ms| self.precision.of_ms(ms));
                 (Arc::new(unix), ConnectSchema::new(SchemaType::Int64))
             }
             Target::Date => {
@@ -255,7 +255,7 @@ impl TimestampConverter {
                 let format = self.format.as_ref().expect("checked when the transformation was made");
                 raw_string(&format.format(ms)).get().to_owned()
             }
-            Target::Unix => self.precision.from_ms(ms).to_string(),
+            Target::Unix => self.precision.of_ms(ms).to_string(),
             Target::Date => (ms - ms.rem_euclid(MS_PER_DAY)).to_string(),
             Target::Time => ms.rem_euclid(MS_PER_DAY).to_string(),
             Target::Timestamp => ms.to_string(),
@@ -274,7 +274,7 @@ impl Precision {
         }
     }
 
-    fn from_ms(self, ms: i64) -> i64 {
+    fn of_ms(self, ms: i64) -> i64 {
         match self {
             Self::Seconds => ms / 1000,
             Self::Milliseconds => ms,

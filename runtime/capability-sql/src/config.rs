@@ -80,15 +80,16 @@ impl SqliteTarget {
             None => PathBuf::from(path.strip_prefix("//").unwrap_or(path)),
         };
         if path.as_os_str().is_empty() || path.to_string_lossy().contains(":memory:") {
-            return Err(UrlError::InMemory { url: url.to_owned() });
+            return Err(UrlError::InMemory { url: url.split('?').next().unwrap_or(url).to_owned() });
         }
         let mut target = Self::new(path);
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             if !target.set(name, value) {
+                // Its value may be a password, which nothing here asks for.
                 return Err(UrlError::Parameter {
-                    url: url.to_owned(),
-                    parameter: parameter.to_owned(),
+                    url: url.split('?').next().unwrap_or(url).to_owned(),
+                    parameter: name.to_owned(),
                     known: "mode=ro|rw|rwc, cache=private, busy_timeout=<ms>, foreign_keys=true|false",
                 });
             }

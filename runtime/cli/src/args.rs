@@ -1,10 +1,12 @@
 //! The command line.
 
 mod broker;
+mod import;
 mod kafka;
 mod log;
 
 pub use broker::{BrokerCommand, BrokerStartOptions, KafkaListen};
+pub use import::ImportOptions;
 pub use kafka::{
     Bootstrap, Compression, ConsumeOptions, GroupArguments, GroupCommand, Isolation, ProduceOptions, ResetOffsets,
     ResetTarget, TopicArguments, TopicCommand,
@@ -105,7 +107,9 @@ pub enum ConnectorCommand {
     /// All connectors with their states
     List,
     /// Config and tasks of one
-    Get { name: String },
+    Get {
+        name: String,
+    },
     /// Create from a file; fails when it exists
     Create {
         file: PathBuf,
@@ -119,13 +123,21 @@ pub enum ConnectorCommand {
         files: Vec<PathBuf>,
     },
     /// Delete; offsets stay
-    Delete { name: String },
+    Delete {
+        name: String,
+    },
     /// Stop polling and delivering, keep the tasks
-    Pause { name: String },
+    Pause {
+        name: String,
+    },
     /// Run again
-    Resume { name: String },
+    Resume {
+        name: String,
+    },
     /// End the tasks
-    Stop { name: String },
+    Stop {
+        name: String,
+    },
     /// Restart the connector, and its tasks if asked
     Restart {
         name: String,
@@ -140,7 +152,9 @@ pub enum ConnectorCommand {
         task: Option<u32>,
     },
     /// States of the connector and its tasks
-    Status { name: String },
+    Status {
+        name: String,
+    },
     /// Show, alter or reset offsets; changes need a stopped connector
     Offsets {
         name: String,
@@ -175,7 +189,10 @@ pub enum ConnectorCommand {
         dry_run: bool,
     },
     /// Everything wrong with a config, without storing it
-    Validate { file: PathBuf },
+    Validate {
+        file: PathBuf,
+    },
+    Import(Box<ImportOptions>),
 }
 
 /// `3/120`, or `120` in a queue of one partition.

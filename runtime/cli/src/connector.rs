@@ -51,6 +51,8 @@ pub async fn run(command: ConnectorCommand, remote: &Remote) -> Result<(), Exit>
             crate::redrive::redrive(&client, remote, &name, (letters, value), dry_run).await?;
         }
         ConnectorCommand::Validate { file } => validate(&client, remote, &file).await?,
+        // It reads from a Kafka first, which blocks.
+        ConnectorCommand::Import(_) => {}
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ mod connector;
 mod connector_files;
 mod doctor;
 mod exit;
+mod import;
 mod kafka;
 mod kafka_log;
 mod log;
@@ -40,7 +41,7 @@ pub use exit::Exit;
 pub use kafka_log::KafkaLog;
 pub use worker_config::{HubConfig, WorkerConfigError};
 
-use args::{Arguments, Command};
+use args::{Arguments, Command, ConnectorCommand};
 use clap::Parser;
 use sluice_connect_api::PluginRegistry;
 use std::process::ExitCode;
@@ -72,6 +73,7 @@ fn run(arguments: Arguments, native: NativeConnectors) -> Result<(), Exit> {
     match arguments.command {
         Command::Start(options) => start::run(&options, native),
         Command::Broker(command) => broker::run(&command),
+        Command::Connector(ConnectorCommand::Import(options)) => import::run(&options, &remote),
         Command::Connector(command) => client::run(connector::run(command, &remote)),
         Command::Topic(arguments) => topic::run(arguments, &remote),
         Command::Group(arguments) => kafka::group::run(arguments, remote.output),

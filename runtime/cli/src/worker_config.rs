@@ -10,6 +10,7 @@ use sluice_connect_api::properties;
 use sluice_herder::{ClientConfigOverridePolicy, HerderConfig};
 use sluice_log::Durability;
 use sluice_rest::{AnswerHeaders, HeaderRule};
+use sluice_storage::mask_url_credentials;
 use sluice_telemetry::LogFormat;
 use sluice_worker::{ConverterConfig, WorkerConfig};
 use std::collections::BTreeMap;
@@ -393,7 +394,8 @@ impl Keys {
     pub(crate) fn finish(mut self, owner: &str) -> Vec<String> {
         let unknown = self.pairs.into_keys().map(|key| format!("{key} is no key of {owner}"));
         self.problems.extend(unknown);
-        self.problems
+        let shown = self.problems.into_iter().map(|problem| mask_url_credentials(&problem).unwrap_or(problem));
+        shown.collect()
     }
 }
 
@@ -403,10 +405,17 @@ pub(crate) fn read(path: &PathBuf) -> Result<BTreeMap<String, String>, WorkerCon
     if path.extension().is_some_and(|extension| extension == "properties") {
         return Ok(properties::parse(&text));
     }
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error| failed(toml_error(&text, &error)))?;
     let mut pairs = BTreeMap::new();
     flatten("", &toml::Value::Table(table), &mut pairs);
     Ok(pairs)
+}
+
+/// Without the line itself, which may hold a password.
+fn toml_error(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1));
+    format!("{}{}", line.unwrap_or_default(), error.message())
 }
 
 /// `[capabilities.file] roots = ["/a", "/b"]` is `capabilities.file.roots=/a,/b`.

@@ -300,6 +300,12 @@ impl PluginRegistry {
         self.find(class).ok().map(|plugin| plugin.info())
     }
 
+    /// The class that a simple name or an alias stands for; `class` itself when it is not known.
+    #[must_use]
+    pub fn full_name(&self, class: &str) -> String {
+        self.described(class).map_or_else(|| class.to_owned(), |info| info.class)
+    }
+
     /// Exact class or alias first; else the simple name, with or without `Connector`.
     fn find(&self, class: &str) -> Result<Plugin, PluginError> {
         let plugins = self.plugins.read();

@@ -3,6 +3,7 @@
 use crate::common_keys::{DLQ_TOPIC, TASKS_MAX};
 use crate::error::HerderError;
 use crate::herder::{Herder, Shared, uncancelled};
+use crate::secret_keys::{hidden, secret_keys};
 use crate::validation::find_connector;
 use sluice_connect_api::connector::ConnectorContext;
 use sluice_connect_api::{ConfigMap, ConnectError};
@@ -203,6 +204,7 @@ impl Shared {
         // With what references stand for: this config goes nowhere but to the connector.
         let resolved = self.transformer.transform(config).await;
         let resolved = resolved.map_err(|error| HerderError::ConfigProvider { message: error.to_string() })?;
+        let hidden = hidden(config, &resolved, &secret_keys(&self.plugins, config));
         let config = &resolved.config;
         let context = ConnectorContext { name: name.clone(), config: config.clone() };
         let tasks_max = config.get(TASKS_MAX).and_then(|text| text.trim().parse().ok()).unwrap_or(1);
@@ -212,7 +214,7 @@ impl Shared {
             Ok::<_, ConnectError>((capabilities, connector.task_configs(config, tasks_max).await?))
         };
         let (capabilities, tasks) =
-            asked.await.map_err(|error| HerderError::RedriveFailed { message: error.to_string() })?;
+            asked.await.map_err(|error| HerderError::RedriveFailed { message: hidden.hide(&error.to_string()) })?;
         let task_config = tasks.tasks.into_iter().next();
         let none = || HerderError::RedriveFailed { message: "the connector names no task".to_owned() };
         Ok(TaskSpec {
@@ -227,6 +229,7 @@ impl Shared {
             generation: 0,
             offsets_generation: self.configs.offsets_generation(name),
             initial_state: TargetState::Started,
+            hidden,
         })
     }
 

@@ -1,8 +1,9 @@
 //! One job: bring one connector from what it is to what it should be. It runs beside the loop and reports to it.
 
 use crate::common_keys::{TASKS_MAX, TASKS_MAX_ENFORCE};
-use crate::config_provider::ConfigTransformer;
+use crate::config_provider::{ConfigTransformer, Resolved};
 use crate::connector_state::Work;
+use crate::secret_keys::hidden;
 use crate::state_loop::{Message, Messages};
 use crate::status_writer::StatusWriter;
 use crate::validation::{find_connector, find_to_run};
@@ -11,7 +12,7 @@ use sluice_connect_api::plugins::PluginFactory;
 use sluice_connect_api::{ConfigMap, ConnectorCapabilities, PluginRegistry};
 use sluice_data::{ConnectorName, TaskId};
 use sluice_storage::{ConfigBackingStore, State, Status, StatusUpdate, TargetState};
-use sluice_worker::{TaskSpec, Worker};
+use sluice_worker::{Hidden, TaskSpec, Worker};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,15 @@ use tokio::sync::Semaphore;
 pub(crate) const ASKED_AT_ONCE_MAX: usize = 64;
 /// After so long without task configs a connector has failed.
 const ASK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What every task of the connector is started with.
+#[derive(Clone, Copy)]
+struct Start<'a> {
+    /// With secrets resolved.
+    config: &'a ConfigMap,
+    capabilities: &'a ConnectorCapabilities,
+    hidden: &'a Hidden,
+}
 
 /// What all jobs share.
 pub(crate) struct JobContext {
@@ -119,6 +129,19 @@ impl Job {
         let factory = find_to_run(&context.plugins, &self.config, &self.rejected).map_err(|error| error.to_string())?;
         outcome.plugin = Some(described(&*factory));
         let resolved = context.transformer.transform(&self.config).await.map_err(|error| error.to_string())?;
+        let hidden = hidden(&self.config, &resolved, &self.secrets);
+        let settled = self.settle_resolved(context, &*factory, &resolved, &hidden, outcome).await;
+        settled.map_err(|reason| hidden.hide(&reason))
+    }
+
+    async fn settle_resolved(
+        &self,
+        context: &JobContext,
+        factory: &dyn PluginFactory,
+        resolved: &Resolved,
+        hidden: &Hidden,
+        outcome: &mut Outcome,
+    ) -> Result<(), String> {
         let digest = (!resolved.keys.is_empty()).then(|| resolved.digest());
         // Who is paused keeps the tasks that there are, and is asked when it runs again.
         let must_start = self.target == TargetState::Started;
@@ -126,7 +149,7 @@ impl Job {
         // Tasks that run on other values than these start anew, whatever the job is for.
         let mut changed = must_start && self.digest.is_some() && self.digest != digest;
         if must_ask || (must_start && outcome.capabilities.is_none()) {
-            let mut asked = self.ask(context, &*factory, &resolved.config).await?;
+            let mut asked = self.ask(context, factory, &resolved.config).await?;
             for task in &mut asked.tasks.tasks {
                 *task = resolved.reversed(&self.config, task);
             }
@@ -142,7 +165,8 @@ impl Job {
         let configs = outcome.task_configs.as_ref().or(self.stored_tasks.as_ref());
         let configs = configs.cloned().unwrap_or_default();
         let capabilities = outcome.capabilities.clone().unwrap_or_default();
-        self.settle_tasks(context, &*factory, &resolved.config, &configs, &capabilities, changed).await?;
+        let start = Start { config: &resolved.config, capabilities: &capabilities, hidden };
+        self.settle_tasks(context, factory, start, &configs, changed).await?;
         if must_start {
             outcome.digest = digest;
         }
@@ -205,9 +229,8 @@ impl Job {
         &self,
         context: &JobContext,
         factory: &dyn PluginFactory,
-        connector_config: &ConfigMap,
+        connector: Start<'_>,
         configs: &[ConfigMap],
-        capabilities: &ConnectorCapabilities,
         changed: bool,
     ) -> Result<(), String> {
         let wanted: BTreeSet<u32> = (0..configs.len() as u32).collect();
@@ -234,13 +257,14 @@ impl Job {
                 class: factory.definition().class.clone(),
                 version: version.clone(),
                 kind: factory.kind(),
-                connector_config: connector_config.clone(),
+                connector_config: connector.config.clone(),
                 task_config: task_config.map_err(|error| error.to_string())?.config,
-                capabilities: capabilities.clone(),
+                capabilities: connector.capabilities.clone(),
                 task_count: configs.len() as u32,
                 generation,
                 offsets_generation,
                 initial_state: target,
+                hidden: connector.hidden.clone(),
             };
             context.worker.start_task(spec).await.map_err(|error| error.to_string())?;
         }

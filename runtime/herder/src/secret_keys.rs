@@ -1,7 +1,9 @@
 //! Which values of a config are secrets, and what stands in answers instead of them.
 
+use crate::config_provider::Resolved;
 use sluice_connect_api::{ConfigMap, PluginRegistry, config_def};
 use sluice_storage::{MASK, mask_url_credentials};
+use sluice_worker::Hidden;
 use std::collections::BTreeSet;
 
 /// The keys of `config` whose values are secret as a whole: PASSWORD keys of its plugins, and keys of unknown plugins or
@@ -75,6 +77,16 @@ fn masked_value(value: &str, is_secret: bool) -> String {
 /// `${provider:…}` and nothing around it.
 fn is_reference(value: &str) -> bool {
     value.starts_with("${") && value.find('}') == Some(value.len() - 1)
+}
+
+/// What must not show in a text about a connector that runs with this config: passwords, and what references stand for.
+pub(crate) fn hidden(raw: &ConfigMap, resolved: &Resolved, secrets: &BTreeSet<String>) -> Hidden {
+    let keys = secrets.iter().chain(&resolved.keys);
+    let pair = |key: &String| {
+        let shown = raw.get(key).filter(|_| resolved.keys.contains(key)).map_or(MASK, String::as_str);
+        Some((resolved.config.get(key)?.clone(), shown.to_owned()))
+    };
+    Hidden::new(keys.filter_map(pair))
 }
 
 /// Puts stored values back where a caller sent what it had been shown.

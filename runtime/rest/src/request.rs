@@ -60,7 +60,7 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
 
 /// Begins as Kafka's text does for the two shapes that clients may look for.
 fn wrong(error: &serde_json::Error) -> String {
-    let text = error.to_string();
+    let text = without_value(error.to_string());
     if text.starts_with("unknown field") {
         return format!("Unrecognized field: {text}");
     }
@@ -68,6 +68,14 @@ fn wrong(error: &serde_json::Error) -> String {
         return format!("Cannot deserialize value: {text}");
     }
     format!("the request body is no JSON: {text}")
+}
+
+/// `invalid type: string "x", expected a map` without what the string holds: it may be a password in the wrong place.
+fn without_value(text: String) -> String {
+    match (text.find(": string \""), text.rfind("\", expected ")) {
+        (Some(begin), Some(end)) if begin < end => format!("{}: string{}", &text[..begin], &text[end + 1..]),
+        _ => text,
+    }
 }
 
 /// A missing content type is taken for JSON, as `curl -d` users with a wrong one are told.

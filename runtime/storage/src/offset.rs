@@ -4,6 +4,9 @@
 //! key    ["<connector>",{<partition, members sorted>}]     UTF-8 JSON
 //! value  {<offset>}                                        UTF-8 JSON; none (tombstone): the partition is forgotten
 //! ```
+//! A Connect worker writes the members of a partition in the order that its connector gave them; such keys are replaced on opening,
+//! so that a worker's own topic can be gone on with.
+//!
 //! Source tasks put their offsets into the same atomic append as the records ([`OffsetBackingStore::entries`] and
 //! [`OffsetBackingStore::encode`]) and make them visible once it is durable ([`OffsetBackingStore::apply`]).
 
@@ -15,6 +18,9 @@ use sluice_connect_api::{OffsetReader, SourceOffsetPair};
 use sluice_data::{ConnectorName, SourceOffset, SourcePartition};
 use std::sync::Arc;
 
+/// An append has a size.
+const REPLACED_AT_ONCE: usize = 1_000;
+
 /// Every connector's source offsets.
 pub struct OffsetBackingStore {
     log: TopicLog,
@@ -24,7 +30,25 @@ impl OffsetBackingStore {
     /// # Errors
     /// As [`TopicLog::open`].
     pub async fn open(broker: &dyn Broker, config: TopicLogConfig) -> Result<Self, TopicLogError> {
-        Ok(Self { log: TopicLog::open(broker, config).await? })
+        let store = Self { log: TopicLog::open(broker, config).await? };
+        store.replace_unsorted_keys().await?;
+        Ok(store)
+    }
+
+    async fn replace_unsorted_keys(&self) -> Result<(), TopicLogError> {
+        let mut replaced = Vec::new();
+        for (found, entry) in self.log.entries() {
+            let Some(sorted) = sorted_key(&found).filter(|sorted| *sorted != found) else { continue };
+            // What the hub has written since is newer.
+            if self.log.get(&sorted).is_none() {
+                replaced.push(TopicLogEntry::new(sorted, Some(entry.value)));
+            }
+            replaced.push(TopicLogEntry::new(found, None));
+        }
+        for some in replaced.chunks(REPLACED_AT_ONCE) {
+            self.log.put(some).await?;
+        }
+        Ok(())
     }
 
     /// What one connector's tasks may read.
@@ -102,6 +126,12 @@ impl OffsetReader for ConnectorOffsets {
 
 fn key(connector: &ConnectorName, partition: &SourcePartition) -> Bytes {
     Bytes::from(format!("{}{}]", key_prefix(connector), partition.as_str()))
+}
+
+/// `None`: it is no offset's key.
+fn sorted_key(found: &[u8]) -> Option<Bytes> {
+    let (connector, partition) = serde_json::from_slice::<(String, Map<String, Value>)>(found).ok()?;
+    Some(key(&ConnectorName::new(connector), &SourcePartition::new(&partition)))
 }
 
 /// What every key of this connector begins with, and no other's.

@@ -148,8 +148,8 @@ fn write_key(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn url_credentials(value: &str) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let mut at = 0;
-    while let Some(found) = value[at..].find("://") {
-        let start = at + found + 3;
+    while let Some(found) = url_start(&value[at..]) {
+        let start = at + found;
         let url_end = value[start..].find([',', ' ', '\n', '\t']).map_or(value.len(), |length| start + length);
         let parameters = value[start..url_end].find(['?', ';']).map_or(url_end, |length| start + length);
         spans.extend(user_password(value, start..parameters));
@@ -157,6 +157,20 @@ fn url_credentials(value: &str) -> Vec<Range<usize>> {
         at = url_end;
     }
     spans
+}
+
+/// Behind `scheme://`, or behind the `jdbc:` of a URL that has no such part (`jdbc:sqlite:/path`, `jdbc:oracle:thin:user/password@//host`).
+fn url_start(text: &str) -> Option<usize> {
+    let authority = text.find("://").map(|found| found + 3);
+    let jdbc = text.find("jdbc:").map(|found| found + 5);
+    match (jdbc, authority) {
+        (Some(jdbc), Some(authority)) => {
+            let is_scheme = |character: char| character.is_ascii_alphanumeric() || "+-.:".contains(character);
+            let leads_there = jdbc > authority || text[jdbc..authority - 3].chars().all(is_scheme);
+            Some(if leads_there { authority } else { jdbc })
+        }
+        (jdbc, authority) => jdbc.or(authority),
+    }
 }
 
 /// The password of `user:password@host`.
@@ -238,6 +252,10 @@ mod tests {
             ("http://localhost:9200", None),
             ("http://localhost:9200/a@b", None),
             ("jdbc:sqlite:/path/db", None),
+            ("jdbc:sqlite:/path/db?mode=ro&password=b", Some("jdbc:sqlite:/path/db?mode=ro&password=********")),
+            ("jdbc:sqlite:file:/path/db?token=b, c", Some("jdbc:sqlite:file:/path/db?token=********, c")),
+            ("jdbc:oracle:thin:scott/tiger@//db:1521/x", Some("jdbc:oracle:********@//db:1521/x")),
+            ("jdbc:a:b://u:c@d", Some("jdbc:a:b://u:********@d")),
             ("https://ada@host/x?password=", None),
         ] {
             assert_eq!(mask_url_credentials(value).as_deref(), masked, "{value}");

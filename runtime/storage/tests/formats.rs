@@ -215,3 +215,31 @@ async fn a_topic_log_reads_back_the_newest_value_of_every_key() {
     assert_eq!(again.get(b"k2"), None);
     assert!(log.put(&[entry(1, Some(1))]).await.is_err(), "the older writer is fenced");
 }
+
+#[tokio::test]
+async fn offsets_of_a_connect_worker_are_found_whatever_order_their_partitions_members_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = open(folder.path());
+    let compact = [("cleanup.policy".to_owned(), "compact".to_owned())].into();
+    broker.admin().create_topic(NewTopic { name: "offsets".into(), partitions: 1, config: compact }).await.unwrap();
+    let offsets = [
+        (r#"["db",{"table":"t","protocol":"1"}]"#, Some(r#"{"incrementing":7}"#)),
+        (r#"["db",{"table":"u","protocol":"1"}]"#, Some(r#"{"incrementing":1}"#)),
+        (r#"["db",{"protocol":"1","table":"u"}]"#, Some(r#"{"incrementing":9}"#)),
+        (r#"["file",{"filename":"/x"}]"#, Some(r#"{"position":3}"#)),
+    ];
+    import(&broker, "offsets", &offsets).await;
+    let (name, config) = (ConnectorName::new("db"), TopicLogConfig::new("offsets", 1));
+    for _ in 0..2 {
+        let store = OffsetBackingStore::open(&*broker, config.clone()).await.unwrap();
+        let found: Vec<String> =
+            store.offsets(&name).iter().map(|(_, offset)| offset["incrementing"].to_string()).collect();
+        assert_eq!(found, ["7", "9"], "the hub's own are newer");
+    }
+    let store = OffsetBackingStore::open(&*broker, config.clone()).await.unwrap();
+    let forgotten: Vec<_> = store.offsets(&name).into_iter().map(|(partition, _)| (partition, None)).collect();
+    store.alter(&name, &forgotten).await.unwrap();
+    let store = OffsetBackingStore::open(&*broker, config).await.unwrap();
+    assert!(store.offsets(&name).is_empty(), "what was reset does not come back");
+    assert_eq!(store.offsets(&ConnectorName::new("file")).len(), 1);
+}

@@ -168,6 +168,7 @@ fn spec(name: &str, kind: ConnectorKind) -> TaskSpec {
         generation: 1,
         offsets_generation: 0,
         initial_state: TargetState::Started,
+        hidden: sluice_worker::Hidden::default(),
     }
 }
 

@@ -51,5 +51,5 @@ pub use retry::jitter;
 pub use sluice_storage::TargetState;
 pub use task_config::{ErrorTolerance, TaskConfigError};
 pub use task_error::TaskError;
-pub use task_state::{TaskFailure, TaskListener, TaskSpec};
+pub use task_state::{Hidden, TaskFailure, TaskListener, TaskSpec};
 pub use worker::{StartTaskError, Worker, WorkerContext};

@@ -42,11 +42,12 @@ impl Converters {
     ) -> Result<Self, PluginError> {
         let retry = RetryPolicy { timeout: settings.errors.retry_timeout, delay_max: settings.errors.retry_delay_max };
         let make = |role, converter: &ConverterConfig| plugins.converter(&converter.class, role, &converter.config);
+        let full_name = |converter: &ConverterConfig| plugins.full_name(&converter.class).into();
         Ok(Self {
             key: make(ConverterRole::Key, &settings.key_converter)?,
             value: make(ConverterRole::Value, &settings.value_converter)?,
-            key_class: settings.key_converter.class.as_str().into(),
-            value_class: settings.value_converter.class.as_str().into(),
+            key_class: full_name(&settings.key_converter),
+            value_class: full_name(&settings.value_converter),
             preparation: Preparation { retry, clock, lifecycle },
         })
     }

@@ -269,7 +269,7 @@ pub(crate) async fn run_task(parts: TaskParts) {
             listener.on_shutdown(&spec.id);
         }
         Err(error) => {
-            let failure = error.to_failure();
+            let failure = error.to_failure().hide(&spec.hidden);
             TaskStateChanged { labels, state: "FAILED", reason: &failure.message }.emit();
             listener.on_failure(&spec.id, failure);
         }

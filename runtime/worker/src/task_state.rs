@@ -25,6 +25,37 @@ pub struct TaskSpec {
     /// Raised when the connector's offsets are altered or reset; plans of an older one are void.
     pub offsets_generation: u64,
     pub initial_state: TargetState,
+    pub hidden: Hidden,
+}
+
+/// Values that must not show in what a task says of its end, each with what shows instead.
+#[derive(Clone, Default)]
+pub struct Hidden(Vec<(String, String)>);
+
+/// Shorter values would be found in numbers and words that have nothing to do with them.
+const HIDDEN_CHARACTERS_MIN: usize = 4;
+
+impl Hidden {
+    #[must_use]
+    pub fn new(values: impl IntoIterator<Item = (String, String)>) -> Self {
+        let is_long = |(value, _): &(String, String)| value.trim().chars().count() >= HIDDEN_CHARACTERS_MIN;
+        let mut values: Vec<(String, String)> = values.into_iter().filter(is_long).collect();
+        // One may be part of another.
+        values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        Self(values)
+    }
+
+    #[must_use]
+    pub fn hide(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (value, shown)| text.replace(value.trim(), shown))
+    }
+}
+
+/// How many; not which.
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hidden({})", self.0.len())
+    }
 }
 
 /// Why a task ended by itself.
@@ -36,6 +67,14 @@ pub struct TaskFailure {
     pub trace: String,
     /// Whether a later start may succeed with nothing changed.
     pub retriable: bool,
+}
+
+impl TaskFailure {
+    /// Without what must not show.
+    #[must_use]
+    pub fn hide(self, hidden: &Hidden) -> Self {
+        Self { message: hidden.hide(&self.message), trace: hidden.hide(&self.trace), ..self }
+    }
 }
 
 /// Hears of every change of a task's state; calls must not block. For one task they come in order.
@@ -50,4 +89,18 @@ pub trait TaskListener: Send + Sync {
     /// Once for each topic that a task reads or writes.
     fn on_topic(&self, id: &TaskId, topic: &str);
     fn on_reconfiguration_requested(&self, connector: &ConnectorName);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_hidden_wherever_it_stands_and_a_number_is_left_alone() {
+        let pair = |value: &str, shown: &str| (value.to_owned(), shown.to_owned());
+        let hidden =
+            Hidden::new([pair("secret", "S"), pair("secret-of-two", "T"), pair("7", "${env:N}"), pair("", "E")]);
+        assert_eq!(hidden.hide("secret-of-two, secret at 17"), "T, S at 17");
+        assert_eq!(format!("{hidden:?}"), "Hidden(2)");
+    }
 }

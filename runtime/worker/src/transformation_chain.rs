@@ -50,7 +50,7 @@ impl TransformationChain {
                 made.map_err(|error| named(error, "predicates", &predicate.alias))
             });
             links.push(Link {
-                class: transformation.class.as_str().into(),
+                class: plugins.full_name(&transformation.class).into(),
                 transformation: made,
                 predicate: predicate.transpose()?,
                 negate: transformation.negate,

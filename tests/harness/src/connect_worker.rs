@@ -2,10 +2,10 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use sluice_contract::apache_kafka::{self, ApacheKafka};
 
 use crate::hub::{Usage, free_port};
@@ -120,7 +120,7 @@ impl ConnectOptions {
         let mut command = apache_kafka::supervised(folder.path(), &java);
         command.stdout(out.try_clone()?).stderr(Stdio::from(out)).envs(self.environment);
         let supervisor = command.spawn().context("cannot start the worker")?;
-        let mut worker = ConnectWorker { supervisor, log, rest: Rest::at(port), kafka, _folder: folder };
+        let mut worker = ConnectWorker { supervisor, log, rest: Rest::at(port), kafka, folder };
         worker.until_ready().await?;
         Ok(worker)
     }
@@ -132,7 +132,7 @@ pub struct ConnectWorker {
     log: PathBuf,
     rest: Rest,
     kafka: ApacheKafka,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl ConnectWorker {
@@ -153,6 +153,29 @@ impl ConnectWorker {
     /// When it is gone.
     pub fn usage(&self) -> Result<Usage> {
         Usage::of(apache_kafka::supervised_pid(&self.supervisor).context("the worker is gone")?)
+    }
+
+    /// The file with its configuration.
+    #[must_use]
+    pub fn properties(&self) -> PathBuf {
+        self.folder.path().join("worker.properties")
+    }
+
+    /// SIGTERM: it commits, and leaves its group. Its Apache Kafka stays.
+    ///
+    /// # Errors
+    /// When it cannot be told, or waited for.
+    pub async fn stop(&mut self) -> Result<()> {
+        let pid = apache_kafka::supervised_pid(&self.supervisor).context("the worker has ended already")?;
+        let told = Command::new("kill").args(["-TERM", &pid.to_string()]).status()?;
+        ensure!(told.success(), "the worker cannot be told to stop: {told}");
+        // Waiting for good would close its pipe, and its folder goes then.
+        let supervisor = &mut self.supervisor;
+        until("the end of the worker", START_LIMIT, || {
+            let ended = supervisor.try_wait();
+            async move { ended?.map(drop).context("it still runs") }
+        })
+        .await
     }
 
     async fn until_ready(&mut self) -> Result<()> {

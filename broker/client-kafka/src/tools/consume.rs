@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
         };
         config.set("auto.offset.reset", reset);
         let consumer = BaseConsumer::from_config_and_context(&config, Context(cluster.log.clone()));
-        let consumer = consumer.map_err(|error| ToolError::Config { reason: error.to_string() })?;
+        let consumer = consumer.map_err(|error| ToolError::Config { reason: crate::error::said(&error) })?;
         let last_commit = Instant::now();
         let mut reader = Self { cluster, options, consumer, ends: BTreeMap::new(), last_commit, is_uncommitted: false };
         reader.begin()?;

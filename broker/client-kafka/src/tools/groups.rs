@@ -132,6 +132,16 @@ impl Cluster {
         })
     }
 
+    /// How many members a group has, of whatever protocol: [`Self::describe_group`] knows consumers only.
+    ///
+    /// # Errors
+    /// [`ToolError`].
+    pub fn members_of_any_kind(&self, group: &str) -> Result<usize, ToolError> {
+        let groups = self.client().fetch_group_list(Some(group), self.timeout());
+        let groups = groups.map_err(|error| self.failed(error.into(), group))?;
+        Ok(groups.groups().iter().map(|group| group.members().len()).sum())
+    }
+
     /// A group that has neither members nor offsets is not there: Kafka calls it dead.
     fn group_state(&self, group: &str) -> Result<native::Described, ToolError> {
         let described = native::describe(self.client(), group, self.timeout());

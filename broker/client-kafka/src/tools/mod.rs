@@ -98,6 +98,12 @@ impl Cluster {
         }
     }
 
+    /// Kafka's `cluster.id`.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        self.client().fetch_cluster_id(self.timeout())
+    }
+
     fn client(&self) -> &Client<ClientLog> {
         self.admin.inner()
     }

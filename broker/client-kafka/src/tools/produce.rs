@@ -125,7 +125,7 @@ impl RecordProducer {
         let (answers, received) = channel();
         let context = Context { log: cluster.log.clone(), answers };
         let producer = ThreadedProducer::from_config_and_context(&config, context);
-        let producer = producer.map_err(|error| ToolError::Config { reason: error.to_string() })?;
+        let producer = producer.map_err(|error| ToolError::Config { reason: crate::error::said(&error) })?;
         Ok(Self { topic: options.topic.clone(), partition: options.partition, producer, answers: received })
     }
 

@@ -55,7 +55,7 @@ enum Values {
 }
 
 enum Member {
-    Column(Encoder),
+    Column(Box<Encoder>),
     /// A field that the column does not have, with its default.
     Constant(Vec<u8>),
 }

@@ -7,7 +7,14 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default, Args)]
 pub struct Bootstrap {
     /// Kafka brokers to ask, comma-separated [default: 127.0.0.1:9092]
-    #[arg(long, short = 'b', value_name = "HOST:PORT", env = "SLUICE_BOOTSTRAP_SERVER", global = true)]
+    #[arg(
+        long,
+        short = 'b',
+        alias = "bootstrap-servers",
+        value_name = "HOST:PORT",
+        env = "SLUICE_BOOTSTRAP_SERVER",
+        global = true
+    )]
     pub bootstrap_server: Option<String>,
     /// Client settings (.properties), with librdkafka's names: security.protocol, sasl.username, …
     #[arg(long, value_name = "FILE", global = true)]

@@ -23,11 +23,15 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 pub const BOOTSTRAP_SERVER: &str = "127.0.0.1:9092";
 
 fn connect(bootstrap: &Bootstrap) -> Result<Cluster, Exit> {
-    let mut settings = BTreeMap::new();
+    connect_with(bootstrap, BTreeMap::new())
+}
+
+/// With client settings that count less than those of the command line and its file.
+pub fn connect_with(bootstrap: &Bootstrap, mut settings: BTreeMap<String, String>) -> Result<Cluster, Exit> {
     if let Some(path) = &bootstrap.command_config {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Exit::Usage { message: format!("{} cannot be read: {error}", path.display()) })?;
-        settings = properties::parse(&text);
+        settings.extend(properties::parse(&text));
     }
     settings.extend(pairs(&bootstrap.command_properties, "a client setting")?);
     let bootstrap_servers = bootstrap.bootstrap_server.clone().or_else(|| settings.remove("bootstrap.servers"));
@@ -56,7 +60,7 @@ fn topics_and_partitions(given: &[String]) -> Result<BTreeMap<String, Vec<i32>>,
     Ok(topics)
 }
 
-fn exit(error: ToolError) -> Exit {
+pub fn exit(error: ToolError) -> Exit {
     let message = error.to_string();
     match error {
         ToolError::Unreachable { bootstrap_servers, reason } => Exit::NoBroker { bootstrap_servers, reason },

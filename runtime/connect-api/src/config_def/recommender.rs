@@ -9,7 +9,9 @@ pub type Recommended = (Vec<String>, bool);
 
 /// Asked with the key's name and every value that could be parsed. A value that is not recommended is not wrong.
 #[derive(Clone)]
-pub struct Recommender(Arc<dyn Fn(&str, &ConfigMap) -> Recommended + Send + Sync>);
+pub struct Recommender(Arc<Ask>);
+
+type Ask = dyn Fn(&str, &ConfigMap) -> Recommended + Send + Sync;
 
 impl Recommender {
     #[must_use]

@@ -28,7 +28,12 @@ impl Herder {
         let raw: ConfigMap = given.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect();
         let resolved = self.shared.resolved(&raw).await?;
         let subject = Subject { given, raw: &raw, resolved: &resolved };
-        validation::validate(&self.shared.plugins, &self.shared.config.defaults, subject, live).await
+        let validated = validation::validate(&self.shared.plugins, &self.shared.config.defaults, subject, live).await;
+        // What a reference stands for may be in the reason, as a class that there is not.
+        validated.map_err(|error| match error {
+            HerderError::BadRequest { message } => HerderError::BadRequest { message: resolved.hidden(&raw, &message) },
+            other => other,
+        })
     }
 
     /// Every plugin, in the order in which they are listed.

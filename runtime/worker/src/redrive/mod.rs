@@ -111,6 +111,7 @@ impl Worker {
         letters: Vec<Letter>,
         mode: RedriveMode,
     ) -> Result<Vec<LetterOutcome>, TaskFailure> {
+        let hidden = spec.hidden.clone();
         let run = async {
             let mut redrive = Redrive::build(Arc::clone(self.shared()), spec, self.lifecycle()).await?;
             let outcomes = match (redrive.parts.spec.kind, mode) {
@@ -121,7 +122,7 @@ impl Worker {
             redrive.chain.close().await;
             outcomes
         };
-        run.await.map_err(|error: TaskError| error.to_failure())
+        run.await.map_err(|error: TaskError| error.to_failure().hide(&hidden))
     }
 
     #[must_use]

@@ -255,6 +255,7 @@ fn spec(kind: ConnectorKind, class: &str, entries: &[(&str, &str)]) -> TaskSpec 
         generation: 1,
         offsets_generation: 0,
         initial_state: TargetState::Started,
+        hidden: sluice_worker::Hidden::default(),
     }
 }
 

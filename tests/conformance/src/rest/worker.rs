@@ -1,10 +1,10 @@
 //! The real Connect worker that the script is played against.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use sluice_harness::{ConnectOptions, Scratch};
+use sluice_harness::{ConnectOptions, Rest, Scratch};
 
 use super::play::Server;
 
@@ -36,7 +36,7 @@ pub fn environment(server: &Path) -> Vec<(&'static str, String)> {
 /// A running worker with a folder for the script's files. It ends when this is dropped.
 pub struct ConnectWorker {
     server: Server,
-    _worker: sluice_harness::ConnectWorker,
+    worker: sluice_harness::ConnectWorker,
     _scratch: Scratch,
 }
 
@@ -55,11 +55,37 @@ impl ConnectWorker {
         }
         let worker = options.start().await?;
         let server = Server::new(&format!("127.0.0.1:{}", worker.rest().port()), files);
-        Ok(ConnectWorker { server, _worker: worker, _scratch: scratch })
+        Ok(ConnectWorker { server, worker, _scratch: scratch })
     }
 
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// Its REST API.
+    #[must_use]
+    pub fn rest(&self) -> &Rest {
+        self.worker.rest()
+    }
+
+    /// Of its Apache Kafka.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> String {
+        self.worker.kafka().bootstrap_servers()
+    }
+
+    /// The file with its configuration.
+    #[must_use]
+    pub fn properties(&self) -> PathBuf {
+        self.worker.properties()
+    }
+
+    /// SIGTERM: it commits, and leaves its group. Its Apache Kafka stays.
+    ///
+    /// # Errors
+    /// When it cannot be told, or waited for.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.worker.stop().await
     }
 }
