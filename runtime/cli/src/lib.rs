@@ -20,6 +20,7 @@ mod connector;
 mod connector_files;
 mod doctor;
 mod exit;
+mod inspect;
 mod kafka;
 mod kafka_log;
 mod log;
@@ -30,6 +31,7 @@ mod redrive;
 mod reference;
 mod secret;
 mod standalone;
+mod status;
 mod start;
 mod topic;
 mod worker_config;
@@ -73,6 +75,7 @@ fn run(arguments: Arguments, native: NativeConnectors) -> Result<(), Exit> {
         Command::Start(options) => start::run(&options, native),
         Command::Broker(command) => broker::run(&command),
         Command::Connector(command) => client::run(connector::run(command, &remote)),
+        Command::Status { json } => client::run(status::run(json, remote)),
         Command::Topic(arguments) => topic::run(arguments, &remote),
         Command::Group(arguments) => kafka::group::run(arguments, remote.output),
         Command::Produce(options) => kafka::produce::run(options),

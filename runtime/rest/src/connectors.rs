@@ -43,7 +43,7 @@ pub async fn create(
     let config = config_of(request.config)?;
     let name = match request.name {
         Value::Null => String::new(),
-        Value::String(name) => java_trim(name).to_owned(),
+        Value::String(name) => java_trim(&name).to_owned(),
         scalar @ (Value::Bool(_) | Value::Number(_)) => scalar.to_string(),
         Value::Array(_) | Value::Object(_) => {
             let message = "Cannot deserialize value: the name of a connector is text".to_owned();
