@@ -25,7 +25,13 @@ fn stages_table(json: &Value) -> Table {
     for task in items(&json["tasks"]) {
         for stage in items(&task["stages"]) {
             for record in items(&stage["records"]) {
-                let row = [text(task, "task"), text(stage, "stage"), place(record), shown(record, "key"), shown(record, "value")];
+                let row = [
+                    text(task, "task"),
+                    text(stage, "stage"),
+                    place(record),
+                    shown(record, "key"),
+                    shown(record, "value"),
+                ];
                 rows.add_row(row);
             }
             if items(&stage["records"]).is_empty() {

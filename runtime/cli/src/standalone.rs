@@ -44,11 +44,7 @@ impl Standalone {
     ///
     /// # Errors
     /// One line that says what stands in the way.
-    pub async fn start(
-        config: &HubConfig,
-        native: NativeConnectors,
-        loggers: Arc<Loggers>,
-    ) -> Result<Self, Exit> {
+    pub async fn start(config: &HubConfig, native: NativeConnectors, loggers: Arc<Loggers>) -> Result<Self, Exit> {
         let failed = |error: &(dyn std::error::Error + 'static)| Exit::failed(error);
         let log = Log::open(config).await?;
         let broker = log.broker();

@@ -13,7 +13,11 @@ pub async fn run(json: bool, remote: Remote) -> Result<(), Exit> {
     print(output, &status, connectors_table);
     if output == Output::Table {
         let budget = &status["memory_budget"];
-        say(&format!("\nmemory budget: {} of {} MiB held", mebibytes(budget, "used_bytes"), mebibytes(budget, "limit_bytes")));
+        say(&format!(
+            "\nmemory budget: {} of {} MiB held",
+            mebibytes(budget, "used_bytes"),
+            mebibytes(budget, "limit_bytes")
+        ));
     }
     Ok(())
 }

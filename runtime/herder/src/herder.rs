@@ -9,8 +9,8 @@ pub(crate) use shared::{Shared, uncancelled};
 
 use crate::config_provider::ConfigTransformer;
 use crate::error::HerderError;
-use crate::lag::Lags;
 use crate::job::{ASKED_AT_ONCE_MAX, JobContext};
+use crate::lag::Lags;
 use crate::listener::HerderListener;
 use crate::reload;
 use crate::restart::RestartPolicy;

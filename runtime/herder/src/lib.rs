@@ -46,5 +46,7 @@ pub use offsets::{AlteredOffsets, ConnectorOffset};
 pub use overview::{ConnectorOverview, Overview, Started, Startups};
 pub use restart::RestartPolicy;
 pub use sluice_storage::{State, TargetState};
-pub use sluice_worker::{Edit, INSPECT_RECORDS_MAX, InspectedTask, LetterOutcome, PartitionLag, StageRecords, TimeLeft};
+pub use sluice_worker::{
+    Edit, INSPECT_RECORDS_MAX, InspectedTask, LetterOutcome, PartitionLag, StageRecords, TimeLeft,
+};
 pub use validation::{ConfigInfo, ConfigInfos, WorkerDefaults};

@@ -124,8 +124,11 @@ fn lags(text: &mut MetricsText, connectors: &[ConnectorOverview]) {
         for one in connectors {
             for lag in &one.lag {
                 let partition = lag.partition.partition.to_string();
-                let labels =
-                    [("connector", one.status.name.as_str()), ("topic", &*lag.partition.topic), ("partition", &partition)];
+                let labels = [
+                    ("connector", one.status.name.as_str()),
+                    ("topic", &*lag.partition.topic),
+                    ("partition", &partition),
+                ];
                 text.line(name, &labels, value(lag));
             }
         }

@@ -4,7 +4,8 @@ use crate::error::RestError;
 use crate::headers::AnswerHeaders;
 use crate::request::{BODY_BYTES_MAX, check_accept};
 use crate::{
-    connector_plugins, connectors, errors, health, inspect, loggers, metrics, offsets, openapi, overview, paths, tasks, topics,
+    connector_plugins, connectors, errors, health, inspect, loggers, metrics, offsets, openapi, overview, paths, tasks,
+    topics,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};

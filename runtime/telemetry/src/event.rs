@@ -80,15 +80,11 @@ impl OperationRetried<'_> {
     pub fn emit(&self, metrics: &TaskErrorMetrics) {
         metrics.retries.increment(1);
         let Self { labels: TaskLabels { connector, task }, operation, attempt, delay_ms, reason, record } = self;
-        let (topic, partition, offset) = (record.map(|it| it.topic), record.map(|it| it.partition), record.map(|it| it.offset));
+        let (topic, partition, offset) =
+            (record.map(|it| it.topic), record.map(|it| it.partition), record.map(|it| it.offset));
         warn!(
             connector,
-            task,
-            topic,
-            partition,
-            offset,
-            attempt,
-            "{operation} failed and is tried again in {delay_ms} ms: {reason}"
+            task, topic, partition, offset, attempt, "{operation} failed and is tried again in {delay_ms} ms: {reason}"
         );
     }
 }

@@ -32,15 +32,24 @@ macro_rules! metrics {
 metrics! {
     /// Source: Kafka `source-task-metrics`.
     SourceTaskMetrics in source {
-        record_poll { "kafka_connect_source_task_metrics_source_record_poll_total": Total, "kafka_connect_source_task_metrics_source_record_poll_rate": Rate }
-        record_write { "kafka_connect_source_task_metrics_source_record_write_total": Total, "kafka_connect_source_task_metrics_source_record_write_rate": Rate }
+        record_poll {
+            "kafka_connect_source_task_metrics_source_record_poll_total": Total,
+            "kafka_connect_source_task_metrics_source_record_poll_rate": Rate
+        }
+        record_write {
+            "kafka_connect_source_task_metrics_source_record_write_total": Total,
+            "kafka_connect_source_task_metrics_source_record_write_rate": Rate
+        }
         /// Polled, and not durable yet.
         record_active {
             "kafka_connect_source_task_metrics_source_record_active_count": Last,
             "kafka_connect_source_task_metrics_source_record_active_count_max": Max,
             "kafka_connect_source_task_metrics_source_record_active_count_avg": Avg
         }
-        poll_batch_time_ms { "kafka_connect_source_task_metrics_poll_batch_max_time_ms": Max, "kafka_connect_source_task_metrics_poll_batch_avg_time_ms": Avg }
+        poll_batch_time_ms {
+            "kafka_connect_source_task_metrics_poll_batch_max_time_ms": Max,
+            "kafka_connect_source_task_metrics_poll_batch_avg_time_ms": Avg
+        }
         /// Records of one append: each is a transaction.
         transaction_size {
             "kafka_connect_source_task_metrics_transaction_size_min": Min,
@@ -55,8 +64,14 @@ metrics! {
 metrics! {
     /// Source: Kafka `sink-task-metrics`.
     SinkTaskMetrics in sink {
-        record_read { "kafka_connect_sink_task_metrics_sink_record_read_total": Total, "kafka_connect_sink_task_metrics_sink_record_read_rate": Rate }
-        record_send { "kafka_connect_sink_task_metrics_sink_record_send_total": Total, "kafka_connect_sink_task_metrics_sink_record_send_rate": Rate }
+        record_read {
+            "kafka_connect_sink_task_metrics_sink_record_read_total": Total,
+            "kafka_connect_sink_task_metrics_sink_record_read_rate": Rate
+        }
+        record_send {
+            "kafka_connect_sink_task_metrics_sink_record_send_total": Total,
+            "kafka_connect_sink_task_metrics_sink_record_send_rate": Rate
+        }
         /// Offsets that were read and are not committed yet.
         record_active {
             "kafka_connect_sink_task_metrics_sink_record_active_count": Last,
@@ -71,8 +86,14 @@ metrics! {
             "kafka_connect_sink_task_metrics_offset_commit_seq_no": Total
         }
         /// Commits that came too late: never here, since a commit is waited for.
-        offset_commit_skip { "kafka_connect_sink_task_metrics_offset_commit_skip_total": Total, "kafka_connect_sink_task_metrics_offset_commit_skip_rate": Rate }
-        put_batch_time_ms { "kafka_connect_sink_task_metrics_put_batch_max_time_ms": Max, "kafka_connect_sink_task_metrics_put_batch_avg_time_ms": Avg }
+        offset_commit_skip {
+            "kafka_connect_sink_task_metrics_offset_commit_skip_total": Total,
+            "kafka_connect_sink_task_metrics_offset_commit_skip_rate": Rate
+        }
+        put_batch_time_ms {
+            "kafka_connect_sink_task_metrics_put_batch_max_time_ms": Max,
+            "kafka_connect_sink_task_metrics_put_batch_avg_time_ms": Avg
+        }
         gap_records { "kafka_connect_sink_task_metrics_gap_records_total": Total }
         /// Of record batches, as they lie in the log.
         bytes_read { "sluice_sink_task_metrics_bytes_read_total": Total }
@@ -86,14 +107,20 @@ metrics! {
         running { "kafka_connect_connector_task_metrics_running_ratio": Share }
         /// 1 while it is paused.
         paused { "kafka_connect_connector_task_metrics_pause_ratio": Share }
-        offset_commit_time_ms { "kafka_connect_connector_task_metrics_offset_commit_max_time_ms": Max, "kafka_connect_connector_task_metrics_offset_commit_avg_time_ms": Avg }
+        offset_commit_time_ms {
+            "kafka_connect_connector_task_metrics_offset_commit_max_time_ms": Max,
+            "kafka_connect_connector_task_metrics_offset_commit_avg_time_ms": Avg
+        }
         /// 1 for a commit that landed, 0 for one that did not.
         offset_commit_success {
             "kafka_connect_connector_task_metrics_offset_commit_success_percentage": Avg,
             "kafka_connect_connector_task_metrics_offset_commit_failure_percentage": Rest
         }
         /// Records of one poll or put.
-        batch_size { "kafka_connect_connector_task_metrics_batch_size_max": Max, "kafka_connect_connector_task_metrics_batch_size_avg": Avg }
+        batch_size {
+            "kafka_connect_connector_task_metrics_batch_size_max": Max,
+            "kafka_connect_connector_task_metrics_batch_size_avg": Avg
+        }
         /// Told each time that records are durable where they should go.
         success { "sluice_task_metrics_time_since_last_success_seconds": Age }
         /// Threads' time for this task, guests included.

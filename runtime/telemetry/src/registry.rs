@@ -74,13 +74,15 @@ fn group<M>(
 
 fn infos(text: &mut MetricsText, tasks: &Tasks) {
     for (name, find) in TaskInfo::SHOWN {
-        let mut all = tasks.iter().flat_map(|(key, series)| series.info.iter().flat_map(find).map(move |one| (key, one)));
+        let mut all =
+            tasks.iter().flat_map(|(key, series)| series.info.iter().flat_map(find).map(move |one| (key, one)));
         let Some(first) = all.next() else { continue };
         text.head(name, "gauge");
         for ((connector, task), labels) in std::iter::once(first).chain(all) {
             let labels: &Labels = labels;
             let of = [("connector", connector.as_str()), ("task", task.as_str())];
-            let labels: Vec<_> = of.into_iter().chain(labels.iter().map(|(name, value)| (*name, value.as_str()))).collect();
+            let labels: Vec<_> =
+                of.into_iter().chain(labels.iter().map(|(name, value)| (*name, value.as_str()))).collect();
             text.line(name, &labels, 1.0);
         }
     }
@@ -135,7 +137,9 @@ mod tests {
         info.show("named", 0);
         let _ = (SinkTaskMetrics::new("named", 0), TaskMetrics::new("named", 0), TaskErrorMetrics::new("named", 0));
         let text = render();
-        assert!(text.contains("kafka_connect_connector_task_metrics_info{connector=\"named\",task=\"0\",task_class=\"X\"} 1\n"));
+        assert!(text.contains(
+            "kafka_connect_connector_task_metrics_info{connector=\"named\",task=\"0\",task_class=\"X\"} 1\n"
+        ));
         let mut heads: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE ")).collect();
         let count = heads.len();
         heads.sort_unstable();

@@ -6,17 +6,18 @@
 use crate::metric::TaskMetrics;
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 thread_local! {
-    static CURRENT: RefCell<Option<TaskMetrics>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Arc<TaskMetrics>>> = const { RefCell::new(None) };
 }
 
 /// Counts the turns of `work` as this task's, and makes it the [`current`] one in them.
 pub async fn timed<T>(metrics: TaskMetrics, work: impl Future<Output = T>) -> T {
-    let mut work = Box::pin(work);
+    let (mut work, metrics) = (Box::pin(work), Arc::new(metrics));
     poll_fn(|context| {
-        let _turn = Turn { before: CURRENT.replace(Some(metrics.clone())), begin: Instant::now() };
+        let _turn = Turn { before: CURRENT.replace(Some(Arc::clone(&metrics))), begin: Instant::now() };
         work.as_mut().poll(context)
     })
     .await
@@ -24,7 +25,7 @@ pub async fn timed<T>(metrics: TaskMetrics, work: impl Future<Output = T>) -> T 
 
 /// Ends also when the task panics.
 struct Turn {
-    before: Option<TaskMetrics>,
+    before: Option<Arc<TaskMetrics>>,
     begin: Instant,
 }
 
@@ -38,7 +39,7 @@ impl Drop for Turn {
 
 /// A call of a guest, on behalf of the task that called.
 #[derive(Clone)]
-pub struct GuestTime(Option<TaskMetrics>);
+pub struct GuestTime(Option<Arc<TaskMetrics>>);
 
 /// Of the task whose turn it is on this thread; without one nothing is counted.
 #[must_use]

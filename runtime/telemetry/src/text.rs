@@ -53,7 +53,8 @@ mod tests {
         text.head("a", "gauge");
         text.line("a", &[("connector", "c\"\\\n"), ("task", "0")], f64::INFINITY);
         text.one("b_total", "counter", 3.0);
-        let expected = "# TYPE a gauge\na{connector=\"c\\\"\\\\\\n\",task=\"0\"} +Inf\n# TYPE b_total counter\nb_total 3\n";
+        let expected =
+            "# TYPE a gauge\na{connector=\"c\\\"\\\\\\n\",task=\"0\"} +Inf\n# TYPE b_total counter\nb_total 3\n";
         assert_eq!(text.0, expected);
     }
 }

@@ -168,7 +168,8 @@ mod tests {
         let lifecycle = Lifecycle::new(target, CancellationToken::new(), CancellationToken::new());
         let answering = Box::new(Answering(Mutex::new(vec![one, two])));
         let commits = Commits { kind: ConnectorKind::Source, metrics: TaskMetrics::default() };
-        let producer = TaskProducer::new(answering, TaskTracker::new(), Arc::new(SystemClock::default()), lifecycle, commits);
+        let producer =
+            TaskProducer::new(answering, TaskTracker::new(), Arc::new(SystemClock::default()), lifecycle, commits);
         let effects = Arc::new(Mutex::new(Vec::new()));
         let mut sent = Vec::new();
         for number in 1..=2 {

@@ -76,7 +76,13 @@ impl Inspector {
     }
 
     /// Notes batches behind a stage; `partition` where the log has them.
-    pub fn batches(&self, stage: Stage<'_>, batches: &[ConnectBatch], partition: Option<i32>, plugins: &PluginRegistry) {
+    pub fn batches(
+        &self,
+        stage: Stage<'_>,
+        batches: &[ConnectBatch],
+        partition: Option<i32>,
+        plugins: &PluginRegistry,
+    ) {
         let Ok(originals) = Originals::new(plugins) else { return };
         let rows = self.0.rows.load(Ordering::Relaxed);
         let mut records = Vec::new();

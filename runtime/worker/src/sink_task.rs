@@ -115,6 +115,7 @@ impl WorkerSinkTask {
                     let chunk = self.convert_and_transform(index, &fetched.records, i64::MAX).await?;
                     self.collect(index, chunk);
                 }
+                self.count_active();
                 self.deliver_due().await?;
                 self.commit_if_due(is_idle).await?;
             }
@@ -202,7 +203,6 @@ impl WorkerSinkTask {
         }
         let lag = self.partitions.iter().map(|partition| partition.high_watermark - partition.position).max();
         self.metrics.record_lag_max.set(lag.unwrap_or(0) as f64);
-        self.count_active();
         Ok(filled)
     }
 
