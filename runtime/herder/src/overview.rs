@@ -56,11 +56,15 @@ impl Started {
 }
 
 impl ConnectorOverview {
-    /// Of the connector itself, else of the first task that has one: its first line.
+    /// Of the connector itself, else of the first task that has one: with its causes, on one line.
     #[must_use]
-    pub fn last_error(&self) -> Option<&str> {
+    pub fn last_error(&self) -> Option<String> {
         let states = std::iter::once(&self.status.connector).chain(self.status.tasks.iter().map(|(_, task)| task));
-        states.filter_map(|state| state.trace.as_deref()).find_map(|trace| trace.lines().next())
+        let trace = states.filter_map(|state| state.trace.as_deref()).next()?;
+        // What the supervisor does about it stands behind, in parentheses.
+        let causes = trace.lines().take_while(|line| !line.starts_with('('));
+        let causes: Vec<&str> = causes.map(|line| line.strip_prefix("Caused by: ").unwrap_or(line)).collect();
+        Some(causes.join(": "))
     }
 }
 

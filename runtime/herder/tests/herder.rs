@@ -342,7 +342,8 @@ async fn a_failed_task_shows_why_and_when_it_starts_again_until_its_connector_is
 
     let overview = hub.herder.overview().await.unwrap();
     let [fails, good] = overview.connectors.as_slice() else { panic!("{overview:#?}") };
-    assert!(fails.last_error().unwrap().contains("broken on purpose"), "{fails:?}");
+    let expected = format!("start of {SOURCE} failed: the task is broken on purpose");
+    assert_eq!(fails.last_error(), Some(expected));
     let restart = fails.next_restart.unwrap();
     assert!(restart > Duration::from_secs(500) && restart <= Duration::from_secs(600), "{restart:?}");
     assert_eq!((good.last_error(), good.next_restart), (None, None));

@@ -184,7 +184,7 @@ async fn lag_and_the_time_left_are_read_from_the_log_whether_a_task_runs_or_not(
     hub.broker.admin().delete_topic("numbers").await.unwrap();
     hub.create_topic("numbers", 1).await;
     hub.produce("numbers", &["e"]).await;
-    assert_eq!(lag(&[], Some(-1)).await, [(0, 1, TimeLeft::Unlimited)]);
+    assert_eq!(lag(&["numbers"], Some(-1)).await, [(0, 1, TimeLeft::Unlimited)]);
 }
 
 #[derive(Clone, Default)]
