@@ -5,6 +5,9 @@
 use crate::meter::{Meter, Shown};
 use crate::registry;
 
+/// A metric's name, which number of the meter it is, and the meter.
+pub(crate) type ShownMeter<M> = (&'static str, Shown, fn(&M) -> &Meter);
+
 macro_rules! metrics {
     ($(#[$doc:meta])* $name:ident in $slot:ident {
         $($(#[$field_doc:meta])* $field:ident { $($metric:literal: $shown:ident),+ })*
@@ -17,7 +20,7 @@ macro_rules! metrics {
 
         impl $name {
             /// Every number that is shown of one task.
-            pub(crate) const SHOWN: &[(&str, Shown, fn(&Self) -> &Meter)] =
+            pub(crate) const SHOWN: &[ShownMeter<Self>] =
                 &[$($(($metric, Shown::$shown, |metrics| &metrics.$field),)+)*];
 
             /// Those of one task, made or found: a task that is started again goes on counting.
@@ -147,6 +150,8 @@ metrics! {
 /// Labels of a series that is always 1.
 pub type Labels = Vec<(&'static str, String)>;
 
+type InfoOf = fn(&TaskInfo) -> &[Labels];
+
 /// Of what a task is made: classes and versions, each a series of value 1.
 #[derive(Debug, Clone, Default)]
 pub struct TaskInfo {
@@ -158,7 +163,7 @@ pub struct TaskInfo {
 }
 
 impl TaskInfo {
-    pub(crate) const SHOWN: &[(&str, fn(&Self) -> &[Labels])] = &[
+    pub(crate) const SHOWN: &[(&str, InfoOf)] = &[
         ("kafka_connect_connector_task_metrics_info", |info| std::slice::from_ref(&info.task)),
         ("kafka_connect_connector_transform_metrics_info", |info| &info.transforms),
         ("kafka_connect_connector_predicate_metrics_info", |info| &info.predicates),

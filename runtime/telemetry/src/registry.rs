@@ -1,7 +1,7 @@
 //! The series of all tasks of this process. They stay, also when their task fails, until somebody forgets the task.
 
 use crate::meter::{Meter, Shown};
-use crate::metric::{Labels, SinkTaskMetrics, SourceTaskMetrics, TaskErrorMetrics, TaskInfo, TaskMetrics};
+use crate::metric::{Labels, ShownMeter, SinkTaskMetrics, SourceTaskMetrics, TaskErrorMetrics, TaskInfo, TaskMetrics};
 use crate::text::MetricsText;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -55,12 +55,7 @@ pub fn render() -> String {
     text.0
 }
 
-fn group<M>(
-    text: &mut MetricsText,
-    tasks: &Tasks,
-    shown: &[(&str, Shown, fn(&M) -> &Meter)],
-    find: fn(&TaskSeries) -> Option<&M>,
-) {
+fn group<M>(text: &mut MetricsText, tasks: &Tasks, shown: &[ShownMeter<M>], find: fn(&TaskSeries) -> Option<&M>) {
     if !tasks.values().any(|series| find(series).is_some()) {
         return;
     }
@@ -89,10 +84,10 @@ fn infos(text: &mut MetricsText, tasks: &Tasks) {
 }
 
 fn plugins(text: &mut MetricsText, tasks: &Tasks) {
-    let mut by_name: BTreeMap<(&str, Shown), Vec<(&str, &str, f64)>> = BTreeMap::new();
+    let mut by_name: BTreeMap<(&str, Shown), Vec<_>> = BTreeMap::new();
     for ((connector, task), series) in tasks {
         for (name, (shown, meter)) in &series.plugin {
-            by_name.entry((name, *shown)).or_default().push((connector, task, meter.shown(*shown)));
+            by_name.entry((name, *shown)).or_default().push((connector.as_str(), task.as_str(), meter.shown(*shown)));
         }
     }
     let mut last = "";
