@@ -74,6 +74,8 @@ pub const MAX_MESSAGE_BYTES_DEFAULT: usize = 1_048_588;
 
 /// The largest `max.message.bytes`: a batch must fit one block with room to spare.
 const MAX_MESSAGE_BYTES_MAX: i64 = 256 << 20;
+/// `retention.ms` of a topic that does not say itself: a week, as Kafka's.
+pub const RETENTION_MS_DEFAULT: i64 = 7 * 24 * 3_600_000;
 /// A key or a value of a topic's settings.
 const SETTING_BYTES_MAX: usize = 4096;
 
@@ -118,7 +120,7 @@ impl TopicSettings {
         let mut settings = Self {
             compact: false,
             delete: true,
-            retention_ms: Some(7 * 24 * 3_600_000),
+            retention_ms: Some(RETENTION_MS_DEFAULT),
             retention_bytes: None,
             max_message_bytes: MAX_MESSAGE_BYTES_DEFAULT,
             delete_retention_ms: 24 * 3_600_000,

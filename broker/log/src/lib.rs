@@ -64,7 +64,8 @@ mod wal;
 mod writer;
 
 pub use config::{
-    Durability, LogOptions, MAX_MESSAGE_BYTES_DEFAULT, WITHOUT_EFFECT, check_topic_config, check_topic_name,
+    Durability, LogOptions, MAX_MESSAGE_BYTES_DEFAULT, RETENTION_MS_DEFAULT, WITHOUT_EFFECT, check_topic_config,
+    check_topic_name,
 };
 pub use datadir::DataDir;
 pub use error::{LogAppendError, LogReadError, OpenError, TopicError};

@@ -60,6 +60,12 @@ pub enum Command {
     /// Look at connectors and change them
     #[command(subcommand, visible_alias = "connectors")]
     Connector(ConnectorCommand),
+    /// The hub at a glance: connectors, tasks, lag, last errors, next restarts, memory
+    Status {
+        /// The same as --output json
+        #[arg(long)]
+        json: bool,
+    },
     #[command(visible_alias = "topics")]
     Topic(TopicArguments),
     #[command(visible_alias = "groups")]
@@ -164,6 +170,16 @@ pub enum ConnectorCommand {
         /// Forget all offsets
         #[arg(long)]
         reset: bool,
+    },
+    /// The last records before and after each stage, of batches that pass while it looks
+    Inspect {
+        name: String,
+        /// So many of each stage
+        #[arg(short = 'n', long, default_value_t = 5)]
+        records: u32,
+        /// Wait at most so long for a batch
+        #[arg(long, value_name = "MS", default_value_t = 10_000)]
+        wait_ms: u32,
     },
     /// Records that failed: cause, place, and what became of them
     Errors {

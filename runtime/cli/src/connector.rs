@@ -44,6 +44,9 @@ pub async fn run(command: ConnectorCommand, remote: &Remote) -> Result<(), Exit>
         ConnectorCommand::Offsets { name, alter, reset } => {
             offsets(&client, remote, &format!("{}/offsets", of(&name)), alter.as_deref(), reset).await?;
         }
+        ConnectorCommand::Inspect { name, records, wait_ms } => {
+            crate::inspect::run(&client, remote, &name, (records, wait_ms)).await?;
+        }
         ConnectorCommand::Errors { name, limit, from } => {
             crate::redrive::errors(&client, remote, &name, limit, from).await?;
         }

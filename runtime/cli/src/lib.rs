@@ -21,6 +21,7 @@ mod connector_files;
 mod doctor;
 mod exit;
 mod import;
+mod inspect;
 mod kafka;
 mod kafka_log;
 mod log;
@@ -32,6 +33,7 @@ mod reference;
 mod secret;
 mod standalone;
 mod start;
+mod status;
 mod topic;
 mod worker_config;
 mod worker_definition;
@@ -75,6 +77,7 @@ fn run(arguments: Arguments, native: NativeConnectors) -> Result<(), Exit> {
         Command::Broker(command) => broker::run(&command),
         Command::Connector(ConnectorCommand::Import(options)) => import::run(&options, &remote),
         Command::Connector(command) => client::run(connector::run(command, &remote)),
+        Command::Status { json } => client::run(status::run(json, remote)),
         Command::Topic(arguments) => topic::run(arguments, &remote),
         Command::Group(arguments) => kafka::group::run(arguments, remote.output),
         Command::Produce(options) => kafka::produce::run(options),

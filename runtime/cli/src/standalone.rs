@@ -10,13 +10,14 @@ use crate::worker_config::HubConfig;
 use axum::Router;
 use sluice_connect_api::{ConfigMap, PluginRegistry, SchemaRegistry};
 use sluice_converters_registry::RegistryProvider;
-use sluice_herder::{Herder, HerderContext};
+use sluice_herder::{Herder, HerderConfig, HerderContext};
+use sluice_log::RETENTION_MS_DEFAULT;
 use sluice_plugin_host::{GuestLimits, HostConfig, PluginFolder, PluginHost};
 use sluice_rest::{RestConfig, RestContext, router, schema_registry_router};
 use sluice_schema_registry::{EmbeddedRegistry, HttpRegistry};
 use sluice_server::broker_metrics;
 use sluice_storage::Secrets;
-use sluice_telemetry::{Loggers, MetricsHandle};
+use sluice_telemetry::Loggers;
 use sluice_worker::{SystemClock, Worker, WorkerContext};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
@@ -43,12 +44,7 @@ impl Standalone {
     ///
     /// # Errors
     /// One line that says what stands in the way.
-    pub async fn start(
-        config: &HubConfig,
-        native: NativeConnectors,
-        metrics: MetricsHandle,
-        loggers: Arc<Loggers>,
-    ) -> Result<Self, Exit> {
+    pub async fn start(config: &HubConfig, native: NativeConnectors, loggers: Arc<Loggers>) -> Result<Self, Exit> {
         let failed = |error: &(dyn std::error::Error + 'static)| Exit::failed(error);
         let log = Log::open(config).await?;
         let broker = log.broker();
@@ -75,7 +71,11 @@ impl Standalone {
             offsets: Arc::clone(&offsets),
             transformer: config_providers::of_connectors(&config.providers, &config.data_dir)
                 .map_err(|error| failed(&error))?,
-            config: config.herder.clone(),
+            config: HerderConfig {
+                // Of an Apache Kafka it is the brokers' business, and only what a topic says itself is known.
+                retention_ms: log.embedded().map(|_| RETENTION_MS_DEFAULT),
+                ..config.herder.clone()
+            },
         };
         let worker_config = config.worker.clone();
         let herder = Herder::start(context, move |listener| {
@@ -86,7 +86,7 @@ impl Standalone {
         let (of, kafka) = (log.embedded().cloned(), kafka_metrics.clone());
         let render = move || {
             let server = kafka.get().map(|render| render()).unwrap_or_default();
-            metrics.render() + &server + &of.as_ref().map(|broker| broker_metrics(broker)).unwrap_or_default()
+            sluice_telemetry::render() + &server + &of.as_ref().map(|broker| broker_metrics(broker)).unwrap_or_default()
         };
         if let Some(kafka) = &config.kafka {
             let (told, problem) = watch::channel(None);

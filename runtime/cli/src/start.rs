@@ -75,8 +75,7 @@ async fn serve(
         config.herder.worker_id = address.to_string();
     }
     say_what_is_ignored(&config);
-    let metrics = sluice_telemetry::init_metrics().map_err(|error| Exit::Failed { message: error.to_string() })?;
-    let hub = Standalone::start(&config, native, metrics, loggers).await?;
+    let hub = Standalone::start(&config, native, loggers).await?;
     // Before REST answers: who waits for that finds everything there.
     let kafka = match serve_kafka(&config, options, hub.log.embedded()).await {
         Ok(kafka) => kafka,

@@ -10,6 +10,7 @@ pub(crate) use shared::{Shared, uncancelled};
 use crate::config_provider::ConfigTransformer;
 use crate::error::HerderError;
 use crate::job::{ASKED_AT_ONCE_MAX, JobContext};
+use crate::lag::Lags;
 use crate::listener::HerderListener;
 use crate::reload;
 use crate::restart::RestartPolicy;
@@ -45,6 +46,8 @@ pub struct HerderConfig {
     pub upgrade_probation: Duration,
     /// How often it is looked whether what configs refer to has changed.
     pub reload_interval: Duration,
+    /// `retention.ms` of topics that do not say themselves, where that is known; -1: for ever.
+    pub retention_ms: Option<i64>,
     pub defaults: WorkerDefaults,
 }
 
@@ -59,6 +62,7 @@ impl HerderConfig {
             check_timeout: Duration::from_secs(5),
             upgrade_probation: Duration::from_secs(10),
             reload_interval: Duration::from_secs(10),
+            retention_ms: None,
             defaults: WorkerDefaults::default(),
         }
     }
@@ -138,6 +142,7 @@ impl Herder {
             patches: tokio::sync::Mutex::new(()),
             worker,
             redrives: tokio::sync::Mutex::new(()),
+            lags: Lags::default(),
         };
         let herder = Self { shared: Arc::new(shared) };
         reload::watch(&herder);

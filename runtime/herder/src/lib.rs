@@ -19,8 +19,11 @@ mod dead_letters;
 mod error;
 mod herder;
 mod job;
+mod lag;
 mod listener;
+mod metrics;
 mod offsets;
+mod overview;
 mod reload;
 mod requests;
 mod restart;
@@ -40,7 +43,10 @@ pub use dead_letters::{
 pub use error::HerderError;
 pub use herder::{Create, GivenConfig, Herder, HerderConfig, HerderContext, RestartRequest};
 pub use offsets::{AlteredOffsets, ConnectorOffset};
+pub use overview::{ConnectorOverview, Overview, Started, Startups};
 pub use restart::RestartPolicy;
 pub use sluice_storage::{State, TargetState};
-pub use sluice_worker::{Edit, LetterOutcome};
+pub use sluice_worker::{
+    Edit, INSPECT_RECORDS_MAX, InspectedTask, LetterOutcome, PartitionLag, StageRecords, TimeLeft,
+};
 pub use validation::{ConfigInfo, ConfigInfos, WorkerDefaults};

@@ -199,7 +199,7 @@ impl Shared {
 }
 
 /// `connect-<name>`, unless the connector says otherwise.
-fn consumer_group(config: &ConfigMap) -> String {
+pub(crate) fn consumer_group(config: &ConfigMap) -> String {
     let own = config.get("consumer.override.group.id").cloned();
     own.unwrap_or_else(|| format!("connect-{}", config.get(NAME).map_or("", String::as_str)))
 }

@@ -3,10 +3,12 @@
 use crate::connector_state::{Busy, ConnectorState, TaskState, Work};
 use crate::herder::HerderConfig;
 use crate::job::{JobContext, Outcome};
+use crate::overview::Startups;
 use crate::restart::{RestartPolicy, Verdict};
 use crate::secret_keys::secret_keys;
 use sluice_data::{ConnectorName, TaskId};
 use sluice_storage::{State, Status, StatusUpdate, Statuses, StoredConnector, TargetState, TopicStatus};
+use sluice_telemetry::registry::forget;
 use sluice_worker::jitter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -84,12 +86,14 @@ pub(crate) struct StateLoop {
     touched: BTreeSet<ConnectorName>,
     /// Counts changes of any status.
     changes: watch::Sender<u64>,
+    pub startups: Startups,
 }
 
 impl StateLoop {
     pub(crate) fn new(config: HerderConfig, jobs: Arc<JobContext>, changes: watch::Sender<u64>) -> Self {
         let (connectors, timers, touched) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { connectors, config, jobs, running_jobs: JoinSet::new(), timers, touched, changes }
+        let (running_jobs, startups) = (JoinSet::new(), Startups::default());
+        Self { connectors, config, jobs, running_jobs, timers, touched, changes, startups }
     }
 
     /// Takes over what an earlier process left behind.
@@ -227,6 +231,7 @@ impl StateLoop {
         let surplus: Vec<u32> = state.tasks.keys().filter(|index| **index >= count).copied().collect();
         for index in surplus {
             state.tasks.remove(&index);
+            forget(name.as_str(), Some(index));
             self.jobs.statuses.write(StatusUpdate::RemoveTask(TaskId::new(name.clone(), index)));
         }
         if state.target == TargetState::Paused {
@@ -264,6 +269,7 @@ impl StateLoop {
         let Some(state) = self.connectors.get_mut(name) else { return };
         let policy = self.config.restart.with(&state.config);
         tracing::error!(connector = %name, reason = trace, "connector failed");
+        self.startups.connectors.count(false);
         let now = Instant::now();
         match state.failures.failed(&policy, now, jitter()) {
             Verdict::Restart { attempt, after } => {
@@ -292,6 +298,9 @@ impl StateLoop {
         match event {
             TaskEvent::Running => {
                 task.failures.started(Instant::now());
+                if is_starting(task.status.state) {
+                    self.startups.tasks.count(true);
+                }
                 self.set_task_status(id, State::Running, None);
                 self.watch_upgraded(id);
             }
@@ -310,7 +319,10 @@ impl StateLoop {
         let Some(state) = self.connectors.get_mut(&id.connector) else { return };
         let policy = self.config.restart.with(&state.config);
         let Some(task) = state.tasks.get_mut(&id.index) else { return };
-        tracing::error!(task = %id, reason = trace, "task failed");
+        tracing::error!(connector = %id.connector, task = id.index, reason = trace, "task failed");
+        if is_starting(task.status.state) {
+            self.startups.tasks.count(false);
+        }
         let now = Instant::now();
         match task.failures.failed(&policy, now, jitter()) {
             Verdict::Restart { attempt, after } => {
@@ -383,6 +395,10 @@ impl StateLoop {
         if is_same {
             return;
         }
+        let was = state.status.as_ref().map(|status| status.state);
+        if new == State::Running && was.is_some_and(|was| !matches!(was, State::Running | State::Paused)) {
+            self.startups.connectors.count(true);
+        }
         let status = Status { state: new, trace, worker_id, generation };
         state.status = Some(status.clone());
         self.changes.send_modify(|count| *count += 1);
@@ -407,6 +423,7 @@ impl StateLoop {
 
     fn forget(&mut self, name: &ConnectorName) {
         let Some(state) = self.connectors.remove(name) else { return };
+        forget(name.as_str(), None);
         let statuses = &self.jobs.statuses;
         statuses.write(StatusUpdate::RemoveConnector(name.clone()));
         for index in state.tasks.into_keys() {
@@ -431,6 +448,11 @@ impl StateLoop {
             tracing::warn!("the last statuses could not be stored in time");
         }
     }
+}
+
+/// It was started, and has neither run nor failed since.
+fn is_starting(state: State) -> bool {
+    matches!(state, State::Unassigned | State::Restarting)
 }
 
 async fn sleep_until(due: Option<tokio::time::Instant>) {

@@ -319,3 +319,59 @@ async fn sink_offsets_are_those_of_its_consumer_group() {
     assert!(hub.herder.offsets("s").await.unwrap().is_empty());
     hub.stop().await;
 }
+
+/// The value of a series of `/metrics`, as far as the herder makes it.
+async fn metric(hub: &Hub, series: &str) -> f64 {
+    let text = hub.herder.metrics().await;
+    let found = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    found.unwrap_or_else(|| panic!("{series} is not in\n{text}")).parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_failed_task_shows_why_and_when_it_starts_again_until_its_connector_is_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = HerderConfig::new("here:1");
+    (config.restart.backoff, config.restart.backoff_max) = (Duration::from_secs(600), Duration::from_secs(600));
+    let hub = Hub::start_with(folder.path(), config).await;
+    hub.create("good", &A_SOURCE).await;
+    hub.until_running("good", 1).await;
+    hub.behaviour.tasks_fail.store(true, Ordering::SeqCst);
+    hub.create("fails", &A_SOURCE).await;
+    let is_running = |status: &ConnectorStatus| status.connector.state == State::Running;
+    hub.until("fails", |status| has_state(status, 0, State::Restarting) && is_running(status)).await;
+
+    let overview = hub.herder.overview().await.unwrap();
+    let [fails, good] = overview.connectors.as_slice() else { panic!("{overview:#?}") };
+    let expected = format!("start of {SOURCE} failed: the task is broken on purpose");
+    assert_eq!(fails.last_error(), Some(expected));
+    let restart = fails.next_restart.unwrap();
+    assert!(restart > Duration::from_secs(500) && restart <= Duration::from_secs(600), "{restart:?}");
+    assert_eq!((good.last_error(), good.next_restart), (None, None));
+    let started = |succeeded, failed| Started { succeeded, failed };
+    assert_eq!(overview.startups, Startups { connectors: started(2, 0), tasks: started(1, 1) });
+
+    let worker = "kafka_connect_connect_worker_metrics_";
+    for (series, expected) in [
+        ("connector_count".to_owned(), 2.0),
+        ("task_count".to_owned(), 2.0),
+        ("task_startup_attempts_total".to_owned(), 2.0),
+        ("task_startup_failure_percentage".to_owned(), 0.5),
+        ("connector_startup_success_percentage".to_owned(), 1.0),
+        ("connector_restarting_task_count{connector=\"fails\"}".to_owned(), 1.0),
+        ("connector_running_task_count{connector=\"fails\"}".to_owned(), 0.0),
+        ("connector_running_task_count{connector=\"good\"}".to_owned(), 1.0),
+    ] {
+        assert_eq!(metric(&hub, &format!("{worker}{series}")).await, expected, "{series}");
+    }
+    let status = |status: &str| {
+        format!("kafka_connect_connector_task_status{{connector=\"fails\",task=\"0\",status=\"{status}\"}}")
+    };
+    assert_eq!((metric(&hub, &status("restarting")).await, metric(&hub, &status("running")).await), (1.0, 0.0));
+    assert_eq!(metric(&hub, "sluice_memory_budget_limit_bytes").await, f64::from(64 << 20));
+    assert!(sluice_telemetry::render().contains("connector=\"fails\""), "its own series stay while it has failed");
+
+    hub.herder.delete("fails").await.unwrap();
+    let text = hub.herder.metrics().await + &sluice_telemetry::render();
+    assert!(!text.contains("connector=\"fails\"") && text.contains("connector=\"good\""), "{text}");
+    hub.stop().await;
+}

@@ -10,6 +10,7 @@ use crate::limits::GuestLimits;
 use futures_util::FutureExt as _;
 use sluice_capability::GuestState;
 use sluice_connect_api::ConnectError;
+use sluice_telemetry::task_time::{self, GuestTime};
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -125,9 +126,10 @@ async fn run<T: Send + 'static>(
         drop(running);
         outcome
     });
-    let outcome = match short_turns(&mut work).await {
+    let time = task_time::current();
+    let outcome = match short_turns(&mut work, &time).await {
         Some(outcome) => Ok(outcome),
-        None => AbortOnDrop(engine.handle().spawn(work)).join().await,
+        None => AbortOnDrop(engine.handle().spawn(time.elsewhere(work))).join().await,
     };
     match outcome {
         Ok(Ok(Ok(Ok(answer)))) => Ok(answer),
@@ -143,12 +145,15 @@ fn host_failed(plugin: &str, name: &str, what: &str) -> ConnectError {
 }
 
 /// Polls `work` on the caller's thread. `None` when a turn took longer than [`SHORT_TURN`]: the guest computes, and belongs elsewhere.
-async fn short_turns<T>(work: &mut Pin<Box<impl Future<Output = T>>>) -> Option<T> {
+async fn short_turns<T>(work: &mut Pin<Box<impl Future<Output = T>>>, time: &GuestTime) -> Option<T> {
     poll_fn(|context| {
         let begin = Instant::now();
-        match work.as_mut().poll(context) {
+        let answer = work.as_mut().poll(context);
+        let turn = begin.elapsed();
+        time.in_place(turn);
+        match answer {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-            Poll::Pending if begin.elapsed() > SHORT_TURN => Poll::Ready(None),
+            Poll::Pending if turn > SHORT_TURN => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
     })

@@ -26,6 +26,10 @@ pub const PLUGIN_VALIDATE: &str = "/connector-plugins/{plugin}/config/validate";
 /// Ours: a connector's dead letters.
 pub const ERRORS: &str = "/sluice/v1/connectors/{connector}/errors";
 pub const REDRIVE: &str = "/sluice/v1/connectors/{connector}/errors/redrive";
+/// Ours: records at each stage of a connector.
+pub const INSPECT: &str = "/sluice/v1/connectors/{connector}/inspect";
+/// Ours: the hub at a glance.
+pub const OVERVIEW: &str = "/sluice/v1/status";
 pub const LOGGERS: &str = "/admin/loggers";
 pub const LOGGER: &str = "/admin/loggers/{logger}";
 /// Ours: the log's topics.

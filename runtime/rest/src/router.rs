@@ -3,7 +3,10 @@
 use crate::error::RestError;
 use crate::headers::AnswerHeaders;
 use crate::request::{BODY_BYTES_MAX, check_accept};
-use crate::{connector_plugins, connectors, errors, health, loggers, metrics, offsets, openapi, paths, tasks, topics};
+use crate::{
+    connector_plugins, connectors, errors, health, inspect, loggers, metrics, offsets, openapi, overview, paths, tasks,
+    topics,
+};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -14,7 +17,7 @@ use axum::routing::{MethodRouter, get, post, put};
 use sluice_herder::Herder;
 use sluice_telemetry::Loggers;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Limits of the API.
 #[derive(Debug, Clone)]
@@ -23,6 +26,8 @@ pub struct RestConfig {
     pub request_timeout: Duration,
     /// The commit this was built from, for `GET /`.
     pub commit: String,
+    /// When the hub was started, in milliseconds since the epoch.
+    pub start_time_ms: i64,
     /// What the worker's config adds to answers.
     pub headers: AnswerHeaders,
     /// `admin.listeners` that is empty: there is no `/admin`.
@@ -34,10 +39,16 @@ impl Default for RestConfig {
         Self {
             request_timeout: Duration::from_secs(90),
             commit: "unknown".to_owned(),
+            start_time_ms: now_ms(),
             headers: AnswerHeaders::default(),
             has_admin: true,
         }
     }
+}
+
+fn now_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What the handlers work with. Cheap to clone.
@@ -46,7 +57,7 @@ pub struct RestContext {
     pub herder: Herder,
     pub config: Arc<RestConfig>,
     pub loggers: Arc<Loggers>,
-    /// The text of `/metrics`, made when it is asked for.
+    /// What `/metrics` says beyond connectors and tasks' states, made when it is asked for.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
@@ -107,6 +118,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<RestContext>)> {
         (paths::LOGGER, get(loggers::get).put(loggers::set)),
         (paths::ERRORS, get(errors::list)),
         (paths::REDRIVE, post(errors::redrive)),
+        (paths::INSPECT, get(inspect::inspect)),
+        (paths::OVERVIEW, get(overview::overview)),
         (paths::LOG_TOPICS, get(topics::list).post(topics::create)),
         (paths::LOG_TOPIC, get(topics::describe).delete(topics::delete)),
         (paths::LOG_RECORDS, get(topics::records)),

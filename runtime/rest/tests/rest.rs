@@ -376,7 +376,32 @@ async fn topics_of_the_log_can_be_made_seen_and_deleted() {
     )
     .await;
     let metrics = api.send("GET /metrics", "", &[]).await;
-    assert_eq!((metrics.status.as_u16(), metrics.body.as_str()), (200, "sluice_up 1\n"));
+    assert!(metrics.status == StatusCode::OK && metrics.body.ends_with("\nsluice_up 1\n"), "{}", metrics.body);
+    api.hub.stop().await;
+}
+
+#[tokio::test]
+async fn what_can_be_seen_of_a_connector_holds_none_of_its_secrets() {
+    let api = Api::start().await;
+    let config = json!({ "connector.class": SOURCE, "topic": "lines", "connection.password": "hunter2" });
+    api.call("POST /connectors", json!({ "name": "c", "config": config })).await;
+    api.hub.until_running("c", 1).await;
+    let status = api.call("GET /sluice/v1/status", Value::Null).await;
+    let one = &status.json()["connectors"][0];
+    assert_eq!((&one["name"], &one["state"], &one["class"]), (&json!("c"), &json!("RUNNING"), &json!(SOURCE)));
+    assert_eq!((&one["tasks"], &one["lag"]), (&json!([{ "id": 0, "state": "RUNNING" }]), &Value::Null));
+    assert_eq!(status.json()["memory_budget"], json!({ "used_bytes": 0, "limit_bytes": 64 << 20 }));
+    let seen = api.call("GET /sluice/v1/connectors/c/inspect?records=3&wait_ms=0", Value::Null).await;
+    let expected = json!({ "connector": "c", "tasks": [{ "task": 0, "complete": false, "stages": [] }] });
+    assert_eq!(seen.json(), expected);
+    let metrics = api.send("GET /metrics", "", &[]).await;
+    assert!(metrics.body.contains("kafka_connect_connector_status{connector=\"c\",status=\"running\"} 1\n"));
+    assert!(metrics.body.contains("kafka_connect_app_info{version="), "{}", metrics.body);
+    for answer in [status, seen, metrics] {
+        assert!(!answer.body.contains("hunter2"), "{}", answer.body);
+    }
+    let missing = "GET /sluice/v1/connectors/none/inspect";
+    assert_eq!(api.call(missing, Value::Null).await.status.as_u16(), 404);
     api.hub.stop().await;
 }
 

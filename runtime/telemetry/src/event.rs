@@ -1,6 +1,6 @@
 //! Happenings that are logged and counted together, so that the two cannot disagree.
 
-use crate::metric::{SinkTaskMetrics, TaskErrorMetrics, set_task_status};
+use crate::metric::{SinkTaskMetrics, TaskErrorMetrics, TaskMetrics};
 use tracing::{error, info, warn};
 
 /// Whose happening it is.
@@ -72,13 +72,20 @@ pub struct OperationRetried<'a> {
     pub attempt: u32,
     pub delay_ms: u64,
     pub reason: &'a str,
+    /// The first record that it is about, where that is known.
+    pub record: Option<RecordCoordinates<'a>>,
 }
 
 impl OperationRetried<'_> {
     pub fn emit(&self, metrics: &TaskErrorMetrics) {
         metrics.retries.increment(1);
-        let Self { labels: TaskLabels { connector, task }, operation, attempt, delay_ms, reason } = self;
-        warn!(connector, task, attempt, "{operation} failed and is tried again in {delay_ms} ms: {reason}");
+        let Self { labels: TaskLabels { connector, task }, operation, attempt, delay_ms, reason, record } = self;
+        let (topic, partition, offset) =
+            (record.map(|it| it.topic), record.map(|it| it.partition), record.map(|it| it.offset));
+        warn!(
+            connector,
+            task, topic, partition, offset, attempt, "{operation} failed and is tried again in {delay_ms} ms: {reason}"
+        );
     }
 }
 
@@ -117,9 +124,10 @@ pub struct TaskStateChanged<'a> {
 }
 
 impl TaskStateChanged<'_> {
-    pub fn emit(&self) {
+    pub fn emit(&self, metrics: &TaskMetrics) {
         let Self { labels: TaskLabels { connector, task }, state, reason } = self;
-        set_task_status(connector, *task, state);
+        metrics.running.set(f64::from(*state == "RUNNING"));
+        metrics.paused.set(f64::from(*state == "PAUSED"));
         if reason.is_empty() {
             info!(connector, task, state, "task {connector}-{task} is {state}");
         } else {

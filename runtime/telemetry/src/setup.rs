@@ -1,7 +1,6 @@
-//! Turning logs and metrics on, once per process.
+//! Turning logs on, once per process.
 
 use crate::loggers::{Apply, Loggers};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
@@ -30,7 +29,7 @@ impl std::fmt::Display for SetupError {
                     "log filter {directives:?} cannot be read ({reason}); use for instance info,sluice_worker=debug"
                 )
             }
-            Self::AlreadyInitialised { reason } => write!(f, "logs and metrics are already turned on: {reason}"),
+            Self::AlreadyInitialised { reason } => write!(f, "logs are already turned on: {reason}"),
         }
     }
 }
@@ -67,27 +66,4 @@ fn reload<E: std::fmt::Display>(directives: &str, put: impl FnOnce(EnvFilter) ->
     if let Err(error) = changed.and_then(|filter| put(filter).map_err(|error| error.to_string())) {
         tracing::error!(directives, error, "log levels could not be changed");
     }
-}
-
-/// Renders `/metrics`.
-#[derive(Clone)]
-pub struct MetricsHandle(PrometheusHandle);
-
-impl MetricsHandle {
-    /// Prometheus' text format.
-    #[must_use]
-    pub fn render(&self) -> String {
-        self.0.render()
-    }
-}
-
-/// Installs the recorder that every metric of the process goes to.
-///
-/// # Errors
-/// [`SetupError::AlreadyInitialised`].
-pub fn init_metrics() -> Result<MetricsHandle, SetupError> {
-    let handle = PrometheusBuilder::new()
-        .install_recorder()
-        .map_err(|error| SetupError::AlreadyInitialised { reason: error.to_string() })?;
-    Ok(MetricsHandle(handle))
 }

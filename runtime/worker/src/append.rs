@@ -5,8 +5,10 @@ use crate::clock::Clock;
 use crate::task_run::Lifecycle;
 use parking_lot::Mutex;
 use sluice_client::{Append, AppendError, Appended, Producer};
+use sluice_connect_api::ConnectorKind;
+use sluice_telemetry::TaskMetrics;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -22,6 +24,15 @@ pub(crate) struct TaskProducer {
     last: Mutex<Option<oneshot::Receiver<()>>>,
     clock: Arc<dyn Clock>,
     lifecycle: Lifecycle,
+    commits: Commits,
+}
+
+/// Which appends commit offsets, and where that is counted.
+#[derive(Clone)]
+pub(crate) struct Commits {
+    /// A source's records are committed with their offsets; a sink also journals what it is about to deliver.
+    pub kind: ConnectorKind,
+    pub metrics: TaskMetrics,
 }
 
 /// An append on its way.
@@ -36,8 +47,9 @@ impl TaskProducer {
         settling: TaskTracker,
         clock: Arc<dyn Clock>,
         lifecycle: Lifecycle,
+        commits: Commits,
     ) -> Self {
-        Self { producer, settling, last: Mutex::default(), clock, lifecycle }
+        Self { producer, settling, last: Mutex::default(), clock, lifecycle, commits }
     }
 
     /// Hands an append over, waiting as long as the log is full. `durable` runs once it is durable, in the order of the
@@ -58,10 +70,16 @@ impl TaskProducer {
             }
         };
         let (effective, last) = oneshot::channel();
+        let is_commit = self.commits.kind == ConnectorKind::Source || !append.group_offsets.is_empty();
+        let commits = is_commit.then(|| (self.commits.metrics.clone(), Instant::now()));
         let before = self.last.lock().replace(last);
         let settling = self.settling.spawn(async move {
             let answer = acknowledgement.await;
             drop(held);
+            if let Some((metrics, begin)) = commits {
+                metrics.offset_commit_time_ms.took(begin.elapsed());
+                metrics.offset_commit_success.set(f64::from(answer.is_ok()));
+            }
             if let Some(before) = before {
                 // An older offset must not come to stand over a newer one; a dropped sender is as good as an answer.
                 let _ = before.await;
@@ -149,7 +167,9 @@ mod tests {
         let (_target, target) = watch::channel(TargetState::Started);
         let lifecycle = Lifecycle::new(target, CancellationToken::new(), CancellationToken::new());
         let answering = Box::new(Answering(Mutex::new(vec![one, two])));
-        let producer = TaskProducer::new(answering, TaskTracker::new(), Arc::new(SystemClock::default()), lifecycle);
+        let commits = Commits { kind: ConnectorKind::Source, metrics: TaskMetrics::default() };
+        let producer =
+            TaskProducer::new(answering, TaskTracker::new(), Arc::new(SystemClock::default()), lifecycle, commits);
         let effects = Arc::new(Mutex::new(Vec::new()));
         let mut sent = Vec::new();
         for number in 1..=2 {

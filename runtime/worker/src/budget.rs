@@ -37,6 +37,11 @@ impl MemoryBudget {
     }
 
     #[must_use]
+    pub fn limit_bytes(&self) -> usize {
+        self.0.limit
+    }
+
+    #[must_use]
     pub fn used_bytes(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
     }

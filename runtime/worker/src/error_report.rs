@@ -97,9 +97,16 @@ impl ErrorReporter {
         Err(TaskError::ToleranceExceeded { stage, class, record, reason })
     }
 
-    pub fn retried(&self, operation: &str, attempt: u32, delay: Duration, reason: &str) {
+    /// `record`: the first one that the operation is about.
+    pub fn retried(
+        &self,
+        (operation, attempt): (&str, u32),
+        delay: Duration,
+        reason: &str,
+        record: Option<RecordCoordinates<'_>>,
+    ) {
         let delay_ms = delay.as_millis() as u64;
-        OperationRetried { labels: self.labels(), operation, attempt, delay_ms, reason }.emit(&self.metrics);
+        OperationRetried { labels: self.labels(), operation, attempt, delay_ms, reason, record }.emit(&self.metrics);
     }
 
     pub fn labels(&self) -> TaskLabels<'_> {

@@ -9,9 +9,10 @@ use crate::sink_plan::{Plan, topic_id_text};
 use crate::sink_task::WorkerSinkTask;
 use crate::task_config::ErrorTolerance;
 use crate::task_error::TaskError;
-use sluice_client::{Append, FetchPartition, GroupOffset};
+use sluice_client::{Append, FetchPartition, GroupOffset, TopicPartition};
 use sluice_connect_api::sink::PartitionOffset;
 use sluice_connect_api::{ConnectError, Delivery, ErrorKind, RecordFailure};
+use sluice_telemetry::event::RecordCoordinates;
 use sluice_telemetry::fail_point;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -160,8 +161,9 @@ impl WorkerSinkTask {
             let started = self.now().monotonic;
             let task = self.task.as_mut().expect("open while batches are delivered");
             let answer = self.parts.lifecycle.abortable(task.put(&delivery, &batches)).await?;
-            self.metrics.put_batch_max_time_ms.set((self.now().monotonic.saturating_sub(started)).as_secs_f64() * 1e3);
+            self.metrics.put_batch_time_ms.took(self.now().monotonic.saturating_sub(started));
             let records: usize = batches.iter().map(sluice_data::ConnectBatch::len).sum();
+            self.parts.metrics.batch_size.set(records as f64);
             match answer {
                 Ok(failures) => {
                     attempt = 0;
@@ -170,7 +172,7 @@ impl WorkerSinkTask {
                 Err(error) if error.kind == ErrorKind::Retriable => {
                     attempt += 1;
                     todo.push((first, last));
-                    if !self.back_off("put", attempt, &error).await {
+                    if !self.back_off_at((index, first), attempt, &error).await {
                         return Ok(None);
                     }
                 }
@@ -204,7 +206,7 @@ impl WorkerSinkTask {
                 Ok(vouched) => break vouched,
                 Err(error) if error.kind == ErrorKind::Retriable => {
                     attempt += 1;
-                    if !back_off(&mut self.parts, &self.errors, "pre_commit", attempt, &error).await {
+                    if !back_off(&mut self.parts, &self.errors, ("pre_commit", attempt), &error, None).await {
                         return Ok(());
                     }
                 }
@@ -292,6 +294,8 @@ impl WorkerSinkTask {
         if is_commit {
             fail_point::hit("sink.after_commit");
             self.metrics.offset_commit_completion.increment(1);
+            self.parts.metrics.success.set(1.0);
+            self.count_active();
         }
         Ok(())
     }
@@ -376,7 +380,14 @@ impl WorkerSinkTask {
     }
 
     async fn back_off(&mut self, operation: &str, attempt: u32, error: &ConnectError) -> bool {
-        back_off(&mut self.parts, &self.errors, operation, attempt, error).await
+        back_off(&mut self.parts, &self.errors, (operation, attempt), error, None).await
+    }
+
+    /// Of a put that begins at this offset of a partition.
+    async fn back_off_at(&mut self, (index, offset): (usize, i64), attempt: u32, error: &ConnectError) -> bool {
+        let TopicPartition { topic, partition } = &self.partitions[index].partition;
+        let record = Some(RecordCoordinates { topic, partition: *partition, offset });
+        back_off(&mut self.parts, &self.errors, ("put", attempt), error, record).await
     }
 }
 
@@ -384,14 +395,14 @@ impl WorkerSinkTask {
 async fn back_off(
     parts: &mut crate::task_run::TaskParts,
     errors: &crate::error_report::ErrorReporter,
-    operation: &str,
-    attempt: u32,
+    (operation, attempt): (&str, u32),
     error: &ConnectError,
+    record: Option<RecordCoordinates<'_>>,
 ) -> bool {
     let asked = error.details.backoff_ms.map(|ms| Duration::from_millis(ms.into()));
     let policy = RetryPolicy::forever(errors.config.retry_delay_max.min(RETRY_DELAY_MAX));
     let delay = asked.or_else(|| policy.delay(attempt, Duration::ZERO, jitter())).unwrap_or(RETRY_DELAY_MAX);
-    errors.retried(operation, attempt, delay, &error.details.message);
+    errors.retried((operation, attempt), delay, &error.details.message, record);
     tokio::select! {
         () = parts.shared.context.clock.sleep(delay) => {}
         () = parts.lifecycle.interrupted() => {}

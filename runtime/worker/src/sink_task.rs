@@ -115,6 +115,7 @@ impl WorkerSinkTask {
                     let chunk = self.convert_and_transform(index, &fetched.records, i64::MAX).await?;
                     self.collect(index, chunk);
                 }
+                self.count_active();
                 self.deliver_due().await?;
                 self.commit_if_due(is_idle).await?;
             }
@@ -205,6 +206,12 @@ impl WorkerSinkTask {
         Ok(filled)
     }
 
+    /// Offsets that were read and not committed. Source: Kafka `SinkTaskMetricsGroup`.
+    pub(crate) fn count_active(&self) {
+        let active: i64 = self.partitions.iter().map(|partition| partition.position - partition.vouched).sum();
+        self.metrics.record_active.set(active.max(0) as f64);
+    }
+
     /// Record batches from the partition's position to `last` → Connect batches. Rows that fail are in the chunk's errors;
     /// without tolerance they are reported, and the task fails.
     pub(crate) async fn convert_and_transform(
@@ -219,17 +226,31 @@ impl WorkerSinkTask {
         let rows =
             rows.map_err(|error| TaskError::Unreadable { partition: partition.clone(), reason: error.to_string() })?;
         self.metrics.record_read.increment(rows.offsets.len() as u64);
+        self.metrics.bytes_read.increment(records.len() as u64);
+        let place = (&*partition.topic, partition.partition);
+        self.chain.keeps_stages = self.parts.inspector.is_watched();
+        if self.chain.keeps_stages {
+            self.parts.inspector.fetched(("read".to_owned(), None), place, &rows);
+        }
         let mut chunk = Chunk { first, last: rows.next_offset - 1, ..Chunk::default() };
         let bad_batch = |error: sluice_data::BatchError| TaskError::BadBatch { reason: error.to_string() };
         self.converters.prepare_to_connect(&partition.topic, &rows).await?;
         let (batches, errors) = self.converters.to_connect_data(&partition.topic, &rows).map_err(bad_batch)?;
         chunk.errors = errors;
+        if self.chain.keeps_stages {
+            let stage = ("converted".to_owned(), Some(&*self.converters.value_class));
+            self.parts.inspector.batches(stage, &batches, Some(place.1), &self.parts.shared.context.plugins);
+        }
         for batch in batches {
             let transformed = self.chain.apply(batch).await?;
+            self.parts.show_links(&transformed.stages, Some(place.1));
             chunk.errors.extend(transformed.errors);
             chunk.batches.extend(transformed.batches);
         }
         self.report(index, &chunk.errors).await?;
+        if self.chain.keeps_stages {
+            self.parts.inspector.completed();
+        }
         Ok(chunk)
     }
 

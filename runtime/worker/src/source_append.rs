@@ -181,6 +181,13 @@ pub(crate) struct SentAppend {
     pub records: u64,
 }
 
+impl SentAppend {
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.append.size_bytes()
+    }
+}
+
 /// The task's appends in order: one that is being filled, some on their way.
 pub(crate) struct Appends {
     producer: TaskProducer,

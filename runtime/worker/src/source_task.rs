@@ -94,9 +94,13 @@ impl WorkerSourceTask {
         self.open().await?;
         while self.is_started().await? {
             let Some(polled) = self.poll().await? else { continue };
+            self.begin_inspection(&polled);
             for batch in polled.batches {
                 let rows = self.transform_and_convert(&batch).await?;
                 self.append(&batch, rows).await?;
+            }
+            if self.chain.keeps_stages {
+                self.parts.inspector.completed();
             }
             self.append_offsets(polled.offsets).await?;
             self.committed().await?;
@@ -142,7 +146,7 @@ impl WorkerSourceTask {
         let started = self.parts.shared.context.clock.monotonic();
         let Some(polled) = self.poll_and_append().await? else { return Ok(None) };
         let taken = self.parts.shared.context.clock.monotonic().saturating_sub(started);
-        self.metrics.poll_batch_max_time_ms.set(taken.as_secs_f64() * 1e3);
+        self.metrics.poll_batch_time_ms.took(taken);
         match polled {
             Ok(polled) if polled.is_empty() => {
                 self.flush().await?;
@@ -152,7 +156,9 @@ impl WorkerSourceTask {
             Ok(polled) => {
                 drop(self.parts.requests.take_event());
                 (self.idle_wait, self.failed_polls) = (IDLE_WAIT_MIN, 0);
-                self.metrics.record_poll.increment(polled.batches.iter().map(|batch| batch.len() as u64).sum());
+                let records = polled.batches.iter().map(|batch| batch.len() as u64).sum();
+                self.metrics.record_poll.increment(records);
+                self.parts.metrics.batch_size.set(records as f64);
                 self.report_rejected(&polled).await?;
                 Ok(Some(polled))
             }
@@ -193,12 +199,22 @@ impl WorkerSourceTask {
         }
     }
 
+    /// For this poll, whether anybody wants to see its records; shows them as they were polled.
+    fn begin_inspection(&mut self, polled: &PolledBatches) {
+        self.chain.keeps_stages = self.parts.inspector.is_watched();
+        if self.chain.keeps_stages {
+            let stage = ("polled".to_owned(), Some(self.parts.spec.class.as_str()));
+            self.parts.inspector.batches(stage, &polled.batches, None, &self.parts.shared.context.plugins);
+        }
+    }
+
     /// What is left of a polled batch, ready for the log. Rows that fail become dead letters.
     async fn transform_and_convert(&mut self, polled: &ConnectBatch) -> Result<Vec<ConvertedRows>, TaskError> {
         let transformed = if self.chain.is_empty() {
             vec![polled.clone()]
         } else {
             let transformed = self.chain.apply(polled.clone()).await?;
+            self.parts.show_links(&transformed.stages, None);
             self.report(polled, transformed.errors).await?;
             transformed.batches
         };
@@ -207,6 +223,12 @@ impl WorkerSourceTask {
             self.converters.prepare_from_connect(&batch).await?;
             let (rows, errors) = self.converters.from_connect_data(batch);
             self.report(polled, errors).await?;
+            if self.chain.keeps_stages {
+                for rows in &rows {
+                    let stage = ("converted".to_owned(), Some(&*self.converters.value_class));
+                    self.parts.inspector.bytes(stage, &rows.batch, (rows.keys.as_ref(), rows.values.as_ref()));
+                }
+            }
             all.extend(rows);
         }
         Ok(all)
@@ -251,13 +273,18 @@ impl WorkerSourceTask {
 
     async fn tell_committed(&mut self, sent: SentAppend) -> Result<(), TaskError> {
         self.metrics.record_write.increment(sent.records);
+        self.metrics.bytes_written.increment(sent.size_bytes() as u64);
+        if sent.records > 0 {
+            self.metrics.transaction_size.set(sent.records as f64);
+            self.parts.metrics.success.set(1.0);
+        }
         if sent.offsets.is_empty() || self.is_abandoned {
             return Ok(());
         }
         if let Err(error) = self.parts.lifecycle.abortable(self.task.committed(sent.offsets)).await? {
             // The data is safe already; the connector hears of the next commit again.
             self.errors.metrics.record_errors.increment(1);
-            tracing::warn!(task = %self.parts.spec.id, code = error.details.code, "committed failed: {error}");
+            tracing::warn!(code = error.details.code, "committed failed: {error}");
         }
         Ok(())
     }
@@ -303,7 +330,7 @@ impl WorkerSourceTask {
         let asked = error.details.backoff_ms.map(|ms| Duration::from_millis(ms.into()));
         let policy = RetryPolicy::forever(RETRY_DELAY_MAX);
         let delay = asked.or_else(|| policy.delay(attempt, Duration::ZERO, jitter())).unwrap_or(RETRY_DELAY_MAX);
-        self.errors.retried(operation, attempt, delay, &error.details.message);
+        self.errors.retried((operation, attempt), delay, &error.details.message, None);
         self.wait(delay).await;
     }
 

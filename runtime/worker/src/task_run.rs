@@ -1,11 +1,14 @@
 //! One task from start to end: what it is given, its life cycle, and how its end is told.
 
-use crate::append::{TaskProducer, UNAVAILABLE_DELAY};
+use crate::append::{Commits, TaskProducer, UNAVAILABLE_DELAY};
+use crate::inspect::Inspector;
 use crate::sink_task::WorkerSinkTask;
 use crate::source_task::WorkerSourceTask;
 use crate::task_config::ConnectorSettings;
 use crate::task_error::TaskError;
+use crate::task_info::task_info;
 use crate::task_state::TaskSpec;
+use crate::transformation_chain::LinkStage;
 use crate::worker::Shared;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, select_all};
@@ -15,6 +18,7 @@ use sluice_connect_api::connector::TaskRequests;
 use sluice_connect_api::plugin_version::VersionRange;
 use sluice_connect_api::{ConnectError, ConnectorKind, PluginError, PluginFactory, TaskContext};
 use sluice_storage::TargetState;
+use sluice_telemetry::TaskMetrics;
 use sluice_telemetry::event::{TaskLabels, TaskStateChanged};
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -130,6 +134,9 @@ pub(crate) struct TaskParts {
     pub requests: Arc<Requests>,
     /// What the task has handed to the log and that takes effect in memory when durable.
     pub settling: TaskTracker,
+    pub inspector: Inspector,
+    /// Nobody sees those of a run that is no task: of dead letters that are sent again.
+    pub metrics: TaskMetrics,
     topics: BTreeSet<Arc<str>>,
 }
 
@@ -149,6 +156,8 @@ impl TaskParts {
             lifecycle,
             requests: Arc::new(requests),
             settling: TaskTracker::new(),
+            inspector: Inspector::default(),
+            metrics: TaskMetrics::default(),
             topics: BTreeSet::new(),
         }
     }
@@ -178,7 +187,8 @@ impl TaskParts {
 
     pub fn producer(&self, producer: Box<dyn Producer>) -> TaskProducer {
         let (clock, lifecycle) = (Arc::clone(&self.shared.context.clock), self.lifecycle.clone());
-        TaskProducer::new(producer, self.settling.clone(), clock, lifecycle)
+        let commits = Commits { kind: self.spec.kind, metrics: self.metrics.clone() };
+        TaskProducer::new(producer, self.settling.clone(), clock, lifecycle, commits)
     }
 
     /// One writer at a time: a later start of this task fences this one.
@@ -212,10 +222,18 @@ impl TaskParts {
         if !may_wait || !error.is_unavailable() {
             return Err(error);
         }
-        tracing::warn!(task = %self.spec.id, "the task waits for the log: {}", error.to_failure().message);
+        tracing::warn!("the task waits for the log: {}", error.to_failure().message);
         tokio::select! {
             () = self.shared.context.clock.sleep(UNAVAILABLE_DELAY) => Ok(()),
             () = self.lifecycle.stopping() => Err(error),
+        }
+    }
+
+    /// Shows what came out of each transformation, to whoever looks.
+    pub fn show_links(&self, stages: &[LinkStage], partition: Option<i32>) {
+        for LinkStage { alias, class, batches } in stages {
+            let stage = (format!("transforms.{alias}"), Some(&**class));
+            self.inspector.batches(stage, batches, partition, &self.shared.context.plugins);
         }
     }
 
@@ -248,7 +266,7 @@ impl TaskParts {
     }
 
     fn changed(&self, state: &str, reason: &str) {
-        TaskStateChanged { labels: self.labels(), state, reason }.emit();
+        TaskStateChanged { labels: self.labels(), state, reason }.emit(&self.metrics);
     }
 }
 
@@ -257,7 +275,7 @@ pub(crate) async fn run_task(parts: TaskParts) {
     let (shared, spec) = (Arc::clone(&parts.shared), Arc::clone(&parts.spec));
     let labels = TaskLabels { connector: spec.id.connector.as_str(), task: spec.id.index };
     let listener = &shared.context.listener;
-    let settling = parts.settling.clone();
+    let (settling, metrics) = (parts.settling.clone(), parts.metrics.clone());
     let ended = AssertUnwindSafe(execute(parts)).catch_unwind().await;
     // Before the task may start again, what it has handed to the log must have taken effect, or not.
     settling.close();
@@ -265,12 +283,12 @@ pub(crate) async fn run_task(parts: TaskParts) {
     let ended = ended.unwrap_or_else(|panic| Err(TaskError::Panicked { message: panic_message(&*panic) }));
     match ended {
         Ok(()) => {
-            TaskStateChanged { labels, state: "UNASSIGNED", reason: "" }.emit();
+            TaskStateChanged { labels, state: "UNASSIGNED", reason: "" }.emit(&metrics);
             listener.on_shutdown(&spec.id);
         }
         Err(error) => {
             let failure = error.to_failure().hide(&spec.hidden);
-            TaskStateChanged { labels, state: "FAILED", reason: &failure.message }.emit();
+            TaskStateChanged { labels, state: "FAILED", reason: &failure.message }.emit(&metrics);
             listener.on_failure(&spec.id, failure);
         }
     }
@@ -285,6 +303,7 @@ async fn execute(mut parts: TaskParts) -> Result<(), TaskError> {
         return Ok(());
     }
     let settings = ConnectorSettings::parse(&parts.spec.connector_config, &parts.shared.context.config)?;
+    task_info(&parts, &settings).show(parts.labels().connector, parts.labels().task);
     match parts.spec.kind {
         ConnectorKind::Source => Box::pin(WorkerSourceTask::build(parts, settings).await?.run()).await,
         ConnectorKind::Sink => Box::pin(WorkerSinkTask::build(parts, settings).await?.run()).await,

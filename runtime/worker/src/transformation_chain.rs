@@ -13,12 +13,15 @@ use std::sync::Arc;
 
 pub(crate) struct TransformationChain {
     links: Vec<Link>,
+    /// Whether somebody wants to see what comes out of each link.
+    pub keeps_stages: bool,
     retry: RetryPolicy,
     clock: Arc<dyn Clock>,
     lifecycle: Lifecycle,
 }
 
 struct Link {
+    alias: Arc<str>,
     class: Arc<str>,
     transformation: Box<dyn Transformation>,
     predicate: Option<Box<dyn Predicate>>,
@@ -30,6 +33,14 @@ struct Link {
 pub(crate) struct Transformed {
     pub batches: Vec<ConnectBatch>,
     pub errors: Vec<RecordError>,
+    /// What came out of each link, when it was asked for.
+    pub stages: Vec<LinkStage>,
+}
+
+pub(crate) struct LinkStage {
+    pub alias: Arc<str>,
+    pub class: Arc<str>,
+    pub batches: Vec<ConnectBatch>,
 }
 
 impl TransformationChain {
@@ -50,6 +61,7 @@ impl TransformationChain {
                 made.map_err(|error| named(error, "predicates", &predicate.alias))
             });
             links.push(Link {
+                alias: transformation.alias.as_str().into(),
                 class: plugins.full_name(&transformation.class).into(),
                 transformation: made,
                 predicate: predicate.transpose()?,
@@ -57,7 +69,7 @@ impl TransformationChain {
             });
         }
         let retry = RetryPolicy { timeout: settings.errors.retry_timeout, delay_max: settings.errors.retry_delay_max };
-        Ok(Self { links, retry, clock, lifecycle })
+        Ok(Self { links, keeps_stages: false, retry, clock, lifecycle })
     }
 
     #[must_use]
@@ -70,7 +82,7 @@ impl TransformationChain {
     /// # Errors
     /// A link that failed for good.
     pub async fn apply(&mut self, batch: ConnectBatch) -> Result<Transformed, TaskError> {
-        let mut transformed = Transformed { batches: vec![batch], errors: Vec::new() };
+        let mut transformed = Transformed { batches: vec![batch], ..Transformed::default() };
         for link in 0..self.links.len() {
             let batches = std::mem::take(&mut transformed.batches);
             // What the link passes by goes on as it is, in its place.
@@ -92,6 +104,11 @@ impl TransformationChain {
                         todo.push((part.slice(0, half), true));
                     }
                 }
+            }
+            if self.keeps_stages {
+                let Link { alias, class, .. } = &self.links[link];
+                let (alias, class, batches) = (Arc::clone(alias), Arc::clone(class), transformed.batches.clone());
+                transformed.stages.push(LinkStage { alias, class, batches });
             }
         }
         Ok(transformed)

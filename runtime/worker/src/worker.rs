@@ -3,17 +3,21 @@
 use crate::budget::MemoryBudget;
 use crate::clock::Clock;
 use crate::config::WorkerConfig;
+use crate::inspect::Inspector;
 use crate::task_run::{Lifecycle, TaskParts, run_task};
 use crate::task_state::{TaskListener, TaskSpec};
 use parking_lot::Mutex;
 use sluice_client::Broker;
 use sluice_connect_api::PluginRegistry;
-use sluice_data::TaskId;
+use sluice_data::{ConnectorName, TaskId};
 use sluice_storage::{OffsetBackingStore, TargetState, TopicLog};
+use sluice_telemetry::TaskMetrics;
+use sluice_telemetry::task_time::timed;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 /// What a worker works with.
 pub struct WorkerContext {
@@ -55,6 +59,7 @@ struct TaskHandle {
     abort: CancellationToken,
     done: CancellationToken,
     task: tokio::task::AbortHandle,
+    inspector: Inspector,
 }
 
 impl Worker {
@@ -82,13 +87,19 @@ impl Worker {
         let (target, target_state) = watch::channel(spec.initial_state);
         let (stop, abort, done) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let lifecycle = Lifecycle::new(target_state, stop.clone(), abort.clone());
-        let parts = TaskParts::new(Arc::clone(&self.shared), spec, lifecycle);
+        let mut parts = TaskParts::new(Arc::clone(&self.shared), spec, lifecycle);
+        parts.metrics = TaskMetrics::new(id.connector.as_str(), id.index);
+        let inspector = parts.inspector.clone();
         let done_guard = done.clone().drop_guard();
-        let task = tokio::spawn(async move {
+        // Whatever is logged in the task's turns says whose it is.
+        let span = tracing::error_span!("task", connector = %id.connector, task = id.index);
+        let run = async move {
             let _done = done_guard;
-            run_task(parts).await;
-        });
-        tasks.insert(id, TaskHandle { target, stop, abort, done, task: task.abort_handle() });
+            let metrics = parts.metrics.clone();
+            timed(metrics, run_task(parts)).await;
+        };
+        let task = tokio::spawn(run.instrument(span)).abort_handle();
+        tasks.insert(id, TaskHandle { target, stop, abort, done, task, inspector });
         Ok(())
     }
 
@@ -123,6 +134,15 @@ impl Worker {
         let timeout = self.shared.context.config.task_shutdown_graceful_timeout;
         futures_util::future::join_all(handles.iter().map(|handle| handle.stop(timeout))).await;
         self.tasks.lock().clear();
+    }
+
+    /// Of the connector's tasks that are there, by number.
+    pub(crate) fn inspectors(&self, connector: &ConnectorName) -> Vec<(u32, Inspector)> {
+        let tasks = self.tasks.lock();
+        let of = tasks.iter().filter(|(id, _)| id.connector == *connector);
+        let mut inspectors: Vec<_> = of.map(|(id, handle)| (id.index, handle.inspector.clone())).collect();
+        inspectors.sort_by_key(|(index, _)| *index);
+        inspectors
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

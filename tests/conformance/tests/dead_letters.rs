@@ -21,7 +21,8 @@ async fn dead_letters_are_those_of_kafka_byte_for_byte() -> Result<()> {
     let pipelines = pipelines();
     let worker = ConnectWorker::start().await?;
     let scratch = Scratch::new()?;
-    let theirs = Side { rest: worker.rest(), servers: worker.bootstrap_servers() }.run(&pipelines, &scratch).await?;
+    let theirs =
+        Side { rest: worker.rest().clone(), servers: worker.bootstrap_servers() }.run(&pipelines, &scratch).await?;
     let config = scratch.path("worker.properties");
     fs::write(&config, PROPERTIES)?;
     let servers = format!("127.0.0.1:{}", free_port()?);

@@ -119,7 +119,7 @@ async fn the_hub_goes_on_where_a_worker_of_kafka_connect_stopped() -> Result<()>
     let scratch = Scratch::new()?;
     let mut worker = ConnectWorker::start().await?;
     let servers = worker.bootstrap_servers();
-    fill(&worker.rest(), &scratch).await?;
+    fill(worker.rest(), &scratch).await?;
     let config = scratch.path("hub.properties");
     fs::write(&config, format!("bootstrap.servers={servers}\ngroup.id=hub\noffset.storage.partitions=1\n"))?;
     let hub = Hub::at(scratch.path("hub")).argument("--config").argument(config.to_string_lossy()).start().await?;
@@ -205,7 +205,7 @@ async fn a_hub_with_the_workers_own_file_goes_on_in_its_topics() -> Result<()> {
     }
     let scratch = Scratch::new()?;
     let mut worker = ConnectWorker::start().await?;
-    fill(&worker.rest(), &scratch).await?;
+    fill(worker.rest(), &scratch).await?;
     stop(&mut worker, &scratch).await?;
     let config = worker.properties();
     let hub = Hub::at(scratch.path("hub")).argument("--config").argument(config.to_string_lossy()).start().await?;

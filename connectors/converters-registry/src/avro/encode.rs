@@ -202,7 +202,7 @@ impl Values {
             encoders.push(match (found, &wanted.default) {
                 (Some(index), _) => {
                     let (field, column) = (&column.fields()[index], &column.columns()[index]);
-                    Member::Column(Encoder::new(target, &wanted.schema, &members[index].1, field, column)?)
+                    Member::Column(Box::new(Encoder::new(target, &wanted.schema, &members[index].1, field, column)?))
                 }
                 (None, Some(default)) => {
                     let default = encode_default(target.avro, &wanted.schema, default);

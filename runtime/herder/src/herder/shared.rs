@@ -4,6 +4,7 @@ use super::HerderConfig;
 use crate::config_provider::{ConfigTransformer, Resolved};
 use crate::connector_state::ConnectorState;
 use crate::error::HerderError;
+use crate::lag::Lags;
 use crate::state_loop::{Message, Messages, StateLoop};
 use sluice_client::Broker;
 use sluice_connect_api::{ConfigMap, PluginRegistry};
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub worker: Arc<Worker>,
     /// Dead letters are sent again by one request at a time.
     pub redrives: tokio::sync::Mutex<()>,
+    pub lags: Lags,
 }
 
 impl Shared {

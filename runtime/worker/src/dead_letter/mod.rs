@@ -161,7 +161,8 @@ impl DeadLetterQueue {
         self.metrics.dead_letter_requests.increment(1);
         if let Err(reason) = out.0[partition].push_with_headers(timestamp, key, value, headers) {
             self.metrics.dead_letter_failures.increment(1);
-            tracing::error!(task = %self.id, row = error.row_id, "a failed record is no dead letter: {reason}");
+            let (connector, task) = (self.id.connector.as_str(), self.id.index);
+            tracing::error!(connector, task, row = error.row_id, "a failed record is no dead letter: {reason}");
         }
     }
 

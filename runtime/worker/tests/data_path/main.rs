@@ -2,6 +2,7 @@
 
 mod backpressure;
 mod dead_letters;
+mod observed;
 mod redrive;
 mod rotation;
 mod sink;

@@ -1,6 +1,6 @@
 //! A worker over the real embedded broker in a temporary folder, with native connectors that can be watched and steered.
 
-#![allow(dead_code, reason = "two test binaries share this, and each uses its part")]
+#![allow(dead_code, reason = "several test binaries share this, and each uses its part")]
 
 pub mod clock;
 pub mod disk;

@@ -7,6 +7,8 @@ use crate::guest_context::{GuestContext, task_label};
 use sluice_capability::GuestState;
 use sluice_connect_api::Delivery;
 use sluice_data::SourcePartition;
+use sluice_telemetry::Shown;
+use sluice_telemetry::registry::plugin_meter;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wasmtime::component::Resource;
 
@@ -62,16 +64,14 @@ impl log::Host for GuestState {
 impl metrics_interface::Host for GuestState {
     fn add(&mut self, name: String, value: u64) -> wasmtime::Result<()> {
         if let Some(name) = GuestContext::of(self).metric_name(&name) {
-            let (connector, task) = (self.identity.connector.clone(), task_label(&self.identity));
-            metrics::counter!(name, "connector" => connector, "task" => task).increment(value);
+            plugin_meter(&self.identity.connector, &task_label(&self.identity), name, Shown::Total).increment(value);
         }
         Ok(())
     }
 
     fn set(&mut self, name: String, value: f64) -> wasmtime::Result<()> {
         if let Some(name) = GuestContext::of(self).metric_name(&name) {
-            let (connector, task) = (self.identity.connector.clone(), task_label(&self.identity));
-            metrics::gauge!(name, "connector" => connector, "task" => task).set(value);
+            plugin_meter(&self.identity.connector, &task_label(&self.identity), name, Shown::Last).set(value);
         }
         Ok(())
     }
