@@ -54,7 +54,7 @@ async fn somebody_who_looks_at_a_source_sees_the_last_records_of_each_stage() {
     let expected = [("polled", &polled), ("transforms.s", &suffixed), ("converted", &converted)];
     let expected: Vec<_> = expected.into_iter().map(|(stage, values)| (stage, values.iter().collect())).collect();
     assert_eq!(stages(task), expected);
-    assert_eq!(task.stages[1].class.as_deref(), Some("Suffix"));
+    assert_eq!(task.stages[1].class.as_deref(), Some("test.Suffix"));
     // Whoever comes later sees what passes then, and nothing older.
     hub.counter.until_committed(5).await;
     let seen = hub.worker.inspect(&name, 2, Duration::ZERO).await;

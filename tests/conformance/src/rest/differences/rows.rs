@@ -349,7 +349,7 @@ pub const DIFFERENCES: &[Difference] = &[
         parts: &["body*"],
         is: Is::Anything,
         what: "`exactly.once.support=required`",
-        reason: "It is always on.",
+        reason: "Sources are always exactly once here, so there is nothing to refuse.",
     },
     Difference {
         steps: &["validate/topics created *", "validate/many kinds of errors"],
