@@ -2,7 +2,7 @@
 
 use arrow_array::{Array, BinaryArray};
 use serde_json::{Map, Value, json};
-use sluice_connect_api::page::Page;
+use sluice_connect_api::page::{Page, index};
 use sluice_connect_api::{ConfigMap, ConverterRole, Example, PluginRegistry};
 use sluice_converters::examples::{ABOUT, EXAMPLES};
 use sluice_data::ConnectSchema;
@@ -80,7 +80,7 @@ fn every_converter_has_a_page_that_is_up_to_date() {
         // A class that is both has one page.
         let kind = if role(&plugin.class) == ConverterRole::Header { "header_converter" } else { "converter" };
         let page = Page { class: &plugin.class, kind, about, def: &def, examples: &examples };
-        let file = folder.join(format!("{}.md", page.title()));
+        let file = folder.join(page.file_name());
         if std::env::var_os("SLUICE_BLESS").is_some() {
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(&file, page.markdown()).unwrap();
@@ -92,15 +92,8 @@ fn every_converter_has_a_page_that_is_up_to_date() {
 
 #[test]
 fn the_index_names_every_page() {
-    let mut index = String::from(
-        "# Converters\n\nFor keys, values and headers, under `key.converter.`, `value.converter.` and `header.converter.`.\n\n| | |\n| --- | --- |\n",
-    );
-    for (class, about) in ABOUT {
-        let simple = class.rsplit('.').next().unwrap_or(class);
-        let title = simple.split('$').next().unwrap_or(simple);
-        let own = if class.starts_with("io.sluice") { "sluice-" } else { "" };
-        index.push_str(&format!("| [{title}]({own}{title}.md) | {about} |\n"));
-    }
+    let heading = "# Converters\n\nFor keys, values and headers, under `key.converter.`, `value.converter.` and `header.converter.`.";
+    let index = index(heading, &ABOUT);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/README.md");
     if std::env::var_os("SLUICE_BLESS").is_some() {
         std::fs::write(&file, &index).unwrap();

@@ -4,7 +4,7 @@ use arrow_array::{Array, ArrayRef, BinaryArray};
 use arrow_schema::Field;
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
-use sluice_connect_api::page::Page;
+use sluice_connect_api::page::{Page, index};
 use sluice_connect_api::{ConfigMap, Converter, Example, PluginRegistry};
 use sluice_converters::json::JsonConverter;
 use sluice_data::headers::{Header, HeadersBuilder, row_headers};
@@ -120,8 +120,7 @@ fn every_plugin_has_a_page_that_is_up_to_date() {
         assert!(!examples.is_empty(), "{class} has no example");
         let (_, def) = registry.config_def(&class).unwrap();
         let page = Page { class: &class, kind: plugin.kind, about, def: &def, examples: &examples };
-        let own = if class.starts_with("io.sluice") { "sluice-" } else { "" };
-        let file = folder.join(format!("{own}{}.md", page.title()));
+        let file = folder.join(page.file_name());
         if is_blessing {
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(&file, page.markdown()).unwrap();
@@ -133,15 +132,8 @@ fn every_plugin_has_a_page_that_is_up_to_date() {
 
 #[test]
 fn the_index_names_every_page() {
-    let mut index = String::from(
-        "# Transformations and predicates\n\nEvery class name of Apache Kafka is understood, in full or by its simple name. Keys stand under `transforms.<alias>.` or `predicates.<alias>.`.\n\n| | |\n| --- | --- |\n",
-    );
-    for (class, about) in ABOUT {
-        let simple = class.rsplit('.').next().unwrap_or(class);
-        let title = simple.split('$').next().unwrap_or(simple);
-        let own = if class.starts_with("io.sluice") { "sluice-" } else { "" };
-        index.push_str(&format!("| [{title}]({own}{title}.md) | {about} |\n"));
-    }
+    let heading = "# Transformations and predicates\n\nEvery class name of Apache Kafka is understood, in full or by its simple name. Keys stand under `transforms.<alias>.` or `predicates.<alias>.`.";
+    let index = index(heading, &ABOUT);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/README.md");
     if std::env::var_os("SLUICE_BLESS").is_some() {
         std::fs::write(&file, &index).unwrap();

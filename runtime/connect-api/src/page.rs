@@ -4,6 +4,27 @@ use crate::config_def::{ConfigDef, ConfigKey, Default, Validator};
 use crate::example::Example;
 use std::fmt::Write;
 
+/// Names every page: full class names with a sentence each, under a heading.
+#[must_use]
+pub fn index(heading: &str, about: &[(&str, &str)]) -> String {
+    let mut out = format!("{heading}\n\n| | |\n| --- | --- |\n");
+    for (class, about) in about {
+        let _ = writeln!(out, "| [{}]({}) | {about} |", title(class), file_name(class));
+    }
+    out
+}
+
+fn title(class: &str) -> &str {
+    let simple = class.rsplit('.').next().unwrap_or(class);
+    simple.split('$').next().unwrap_or(simple)
+}
+
+/// Ours say so: Kafka may have a plugin of the same simple name.
+fn file_name(class: &str) -> String {
+    let own = if class.starts_with("io.sluice") { "sluice-" } else { "" };
+    format!("{own}{}.md", title(class))
+}
+
 /// What a page is made of.
 pub struct Page<'a> {
     /// The full class name, of a plugin with two sides that of the value's.
@@ -40,8 +61,13 @@ impl Page<'_> {
     /// The simple name, without a side.
     #[must_use]
     pub fn title(&self) -> &str {
-        let simple = self.class.rsplit('.').next().unwrap_or(self.class);
-        simple.split('$').next().unwrap_or(simple)
+        title(self.class)
+    }
+
+    /// The page's file, beside [`index`].
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        file_name(self.class)
     }
 
     fn write_keys(&self, out: &mut String) {
