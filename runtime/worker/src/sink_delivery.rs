@@ -246,6 +246,9 @@ impl WorkerSinkTask {
 
     /// Letters whose offsets are committed with them. The others wait: a death in between would write them twice.
     fn take_settled_letters(&mut self, letters: Vec<DeadLetter>) -> Vec<DeadLetter> {
+        if letters.is_empty() {
+            return letters;
+        }
         let vouched: BTreeMap<(&str, i32), i64> =
             self.partitions.iter().map(|at| ((&*at.partition.topic, at.partition.partition), at.vouched)).collect();
         let is_settled = |letter: &DeadLetter| {
