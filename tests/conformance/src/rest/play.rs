@@ -143,12 +143,13 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A worker of Kafka answers 409 while its group rebalances, which clients wait out.
+/// A worker of Kafka answers 409 while its group rebalances, which clients wait out; where its handler does not map
+/// `RebalanceNeededException`, as for `GET /connectors/NAME`, it is a 500 with the same words.
 async fn send_patiently(request: &Request, server: &Server) -> Result<Raw> {
     until("an answer that is no conflict with a rebalance", STATE_LIMIT, || async {
         let answer = send(request, server).await?;
         let is_rebalance = ["rebalance", "momentarily", "stale"].iter().any(|word| answer.2.contains(word));
-        if answer.0 == 409 && is_rebalance { bail!("{}", answer.2) } else { Ok(answer) }
+        if matches!(answer.0, 409 | 500) && is_rebalance { bail!("{}", answer.2) } else { Ok(answer) }
     })
     .await
 }
