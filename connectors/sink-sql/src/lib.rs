@@ -47,8 +47,10 @@ impl Sink for SqlSink {
     }
 
     fn capabilities(config: &Config) -> Capabilities {
-        Capabilities::new()
-            .exactly_once(config.non_empty(OFFSETS_TABLE).is_some())
+        let has_offsets_table = config.non_empty(OFFSETS_TABLE).is_some();
+        let promise = Capabilities::new();
+        let promise = if has_offsets_table { promise.own_offsets() } else { promise.exactly_once(false) };
+        promise
             .with("deterministic", true)
             .batch_records(config.int(BATCH_SIZE).unwrap_or(3_000))
             .with("batch.partial", "immediate")
@@ -335,6 +337,7 @@ mod tests {
     fn exactly_once_needs_the_offsets_table() {
         let capabilities = |given: &[(&str, &str)]| SqlSink::capabilities(&config::tests::config(given)).0;
         assert_eq!(capabilities(&[])["exactly-once"], "supported");
+        assert_eq!(capabilities(&[])["delivery-plan"], "none");
         assert_eq!(capabilities(&[("batch.size", "7")])["batch.records"], "7");
         assert_eq!(capabilities(&[("sluice.offsets.table", "")])["exactly-once"], "unsupported");
     }

@@ -283,6 +283,14 @@ impl Capabilities {
         self.with("exactly-once", if is_supported { "supported" } else { "unsupported" })
     }
 
+    /// A sink that keeps its offsets in the transaction that writes the records (`delivery-plan` = `none`). The hub journals no
+    /// plan for it and commits behind it, in its own time: after a crash records come again, in deliveries that may be cut
+    /// otherwise, and the sink leaves out what its offsets say is written. A delivery may begin before them and end behind them.
+    #[must_use]
+    pub fn own_offsets(self) -> Self {
+        self.exactly_once(true).with("delivery-plan", "none")
+    }
+
     /// A delivery ends after so many records.
     #[must_use]
     pub fn batch_records(self, records: u64) -> Self {

@@ -57,6 +57,13 @@ impl ConnectorCapabilities {
     pub fn exactly_once_supported(&self) -> bool {
         self.get("exactly-once") == Some("supported")
     }
+
+    /// A sink that keeps its offsets in the transaction of its records: `delivery-plan` = `none`. What comes again may be cut
+    /// into other deliveries.
+    #[must_use]
+    pub fn keeps_own_offsets(&self) -> bool {
+        self.exactly_once_supported() && self.get("delivery-plan") == Some("none")
+    }
 }
 
 /// What a task is told about itself when it is made.

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`worker`] starts and stops tasks; `source_task` and `sink_task` are the loops, readable aloud;
 //! below them, by the verbs of the loops: `transformation_chain`, `source_convert`, `source_append`; `sink_fetch`,
-//! `sink_convert`, `sink_batch` (where batches end), `sink_plan` (the journalled plan), `dead_letter`; `redrive` sends
+//! `sink_convert`, `sink_batch` (where batches end), `sink_plan` (the journalled plan), `sink_read_ahead`, `dead_letter`; `redrive` sends
 //! dead letters again.
 //!
 //! What it is not: it knows no WebAssembly (the registry hands out tasks), decides no restart (the herder does) and
@@ -32,6 +32,7 @@ mod sink_delivery;
 mod sink_fetch;
 mod sink_lag;
 mod sink_plan;
+mod sink_read_ahead;
 mod sink_task;
 mod source_append;
 mod source_convert;

@@ -150,11 +150,17 @@ impl OpenBatch {
         if let Some(limit) = rotation.records.filter(|limit| self.records >= *limit) {
             return self.close_after(limit, now).map(Some);
         }
+        if self.is_due(rotation, now) { self.close(now).map(Some) } else { Ok(None) }
+    }
+
+    /// Whether `rotation` ends it now, or a part of it.
+    #[must_use]
+    pub fn is_due(&self, rotation: &Rotation, now: Now) -> bool {
+        let full = rotation.records.is_some_and(|limit| self.records >= limit) || self.bytes >= rotation.bytes;
         let timed = self.wait(rotation, now).is_some_and(|wait| wait.is_zero());
         // Rows that were all filtered or rejected need no delivery, only a commit.
         let nothing_to_deliver = self.records == 0 && !self.chunks.is_empty();
-        let due = timed || nothing_to_deliver || self.bytes >= rotation.bytes;
-        if due || (rotation.immediate && self.records > 0) { self.close(now).map(Some) } else { Ok(None) }
+        full || timed || nothing_to_deliver || (rotation.immediate && self.records > 0)
     }
 
     /// Everything that was collected.

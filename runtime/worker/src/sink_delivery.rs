@@ -1,5 +1,6 @@
 //! One delivery: plan → put → pre_commit → commit. The second half of the sink loop.
 
+use crate::append::TaskProducer;
 use crate::config::PlanMode;
 use crate::dead_letter::DeadLetter;
 use crate::error_report::{Origin, RecordError, Stage};
@@ -12,6 +13,8 @@ use crate::task_error::TaskError;
 use sluice_client::{Append, FetchPartition, GroupOffset, TopicPartition};
 use sluice_connect_api::sink::PartitionOffset;
 use sluice_connect_api::{ConnectError, Delivery, ErrorKind, RecordFailure};
+use sluice_data::ConnectBatch;
+use sluice_storage::{TopicLog, TopicLogEntry};
 use sluice_telemetry::event::RecordCoordinates;
 use sluice_telemetry::fail_point;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +46,33 @@ struct Planned {
     plan: Plan,
     batch: ClosedBatch,
     is_replay: bool,
+}
+
+/// What one append stores, with the entries of the plan journal that take effect with it.
+struct PreparedAppend {
+    append: Append,
+    entries: Arc<Vec<TopicLogEntry>>,
+}
+
+impl PreparedAppend {
+    fn is_commit(&self) -> bool {
+        !self.append.group_offsets.is_empty()
+    }
+
+    /// Until it is durable, waiting as long as the log takes nothing.
+    async fn store(self, producer: Arc<TaskProducer>, log: Arc<TopicLog>) -> Result<(), TaskError> {
+        if self.is_commit() {
+            fail_point::hit("sink.before_commit");
+        }
+        loop {
+            let (log, entries) = (Arc::clone(&log), Arc::clone(&self.entries));
+            let mut in_flight = producer.send(&self.append, None, move || log.apply(&entries)).await?;
+            match in_flight.durable().await {
+                Ok(_) => return Ok(()),
+                Err(error) => producer.wait_for_room(error).await?,
+            }
+        }
+    }
 }
 
 impl WorkerSinkTask {
@@ -88,7 +118,7 @@ impl WorkerSinkTask {
     }
 
     /// Plans the batches, all in one append that also commits what was delivered before, and delivers them. `false` when
-    /// the task is to stop before all are delivered; their plans stay.
+    /// the task is to stop before all are delivered; their plans stay. Meanwhile what comes next is read.
     pub(crate) async fn deliver(&mut self, closed: Vec<(usize, ClosedBatch)>) -> Result<bool, TaskError> {
         let indices: Vec<usize> = closed.iter().map(|(index, _)| *index).collect();
         for planned in self.plan(closed).await? {
@@ -97,29 +127,39 @@ impl WorkerSinkTask {
             }
         }
         self.pre_commit(&indices).await?;
+        // A sink with offsets of its own remembers only so many refused rows: their letters do not wait.
+        if !self.uncommitted.letters.is_empty() && !self.journals_plans() {
+            self.commit().await?;
+        }
         Ok(true)
     }
 
     async fn plan(&mut self, closed: Vec<(usize, ClosedBatch)>) -> Result<Vec<Planned>, TaskError> {
         let now_ms = self.now().wall_ms;
+        let is_journalled = self.journals_plans();
         let mut planned = Vec::new();
         for (index, batch) in closed {
             let assigned = &mut self.partitions[index];
             let range = (batch.first, batch.last);
             let plan = self.journal.plan(&assigned.partition, assigned.topic_id, range, now_ms);
-            if batch.records > 0 {
+            if is_journalled && batch.records > 0 {
                 assigned.plans.push(plan.clone());
                 assigned.plans_changed = true;
             }
             planned.push(Planned { index, plan, batch, is_replay: false });
         }
-        let is_journalled = self.parts.shared.context.config.plan_mode == PlanMode::Journalled;
         if is_journalled && planned.iter().any(|planned| planned.batch.records > 0) {
             fail_point::hit("sink.before_plan");
-            self.append().await?;
+            self.append_reading_ahead().await?;
             fail_point::hit("sink.after_plan");
         }
         Ok(planned)
+    }
+
+    /// Who keeps its offsets beside its records knows by itself what is delivered.
+    fn journals_plans(&self) -> bool {
+        let is_on = self.parts.shared.context.config.plan_mode == PlanMode::Journalled;
+        is_on && !self.parts.spec.capabilities.keeps_own_offsets()
     }
 
     async fn put_planned(&mut self, planned: Planned) -> Result<bool, TaskError> {
@@ -159,10 +199,9 @@ impl WorkerSinkTask {
             }
             let delivery = self.delivery(index, plan, (first, last), is_replay || attempt > 0);
             let started = self.now().monotonic;
-            let task = self.task.as_mut().expect("open while batches are delivered");
-            let answer = self.parts.lifecycle.abortable(task.put(&delivery, &batches)).await?;
+            let answer = self.put_once(&delivery, &batches).await?;
             self.metrics.put_batch_time_ms.took(self.now().monotonic.saturating_sub(started));
-            let records: usize = batches.iter().map(sluice_data::ConnectBatch::len).sum();
+            let records: usize = batches.iter().map(ConnectBatch::len).sum();
             self.parts.metrics.batch_size.set(records as f64);
             match answer {
                 Ok(failures) => {
@@ -189,6 +228,20 @@ impl WorkerSinkTask {
             }
         }
         Ok(Some(refused))
+    }
+
+    /// A new delivery is put while what comes next is read; behind a replayed one the position is not known yet.
+    async fn put_once(
+        &mut self,
+        delivery: &Delivery,
+        batches: &[ConnectBatch],
+    ) -> Result<Result<Vec<RecordFailure>, ConnectError>, TaskError> {
+        let mut task = self.task.take().expect("open while batches are delivered");
+        let lifecycle = self.parts.lifecycle.clone();
+        let put = lifecycle.abortable(task.put(delivery, batches));
+        let answer = if delivery.is_replay { put.await? } else { self.while_reading_ahead(put).await? };
+        self.task = Some(task);
+        Ok(answer)
     }
 
     /// Asks the connector up to where everything put is durable. What it does not vouch for stays planned.
@@ -262,6 +315,25 @@ impl WorkerSinkTask {
 
     /// One append: changed plans, offsets, dead letters.
     async fn append(&mut self) -> Result<(), TaskError> {
+        let Some(prepared) = self.prepare_append().await? else { return Ok(()) };
+        let is_commit = prepared.is_commit();
+        prepared.store(Arc::clone(&self.producer), Arc::clone(self.journal.log())).await?;
+        self.appended(is_commit);
+        Ok(())
+    }
+
+    /// As [`WorkerSinkTask::append`]; meanwhile what comes next is read.
+    async fn append_reading_ahead(&mut self) -> Result<(), TaskError> {
+        let Some(prepared) = self.prepare_append().await? else { return Ok(()) };
+        let is_commit = prepared.is_commit();
+        let stored = prepared.store(Arc::clone(&self.producer), Arc::clone(self.journal.log()));
+        self.while_reading_ahead(stored).await?;
+        self.appended(is_commit);
+        Ok(())
+    }
+
+    /// Takes what there is to append; `None`: nothing.
+    async fn prepare_append(&mut self) -> Result<Option<PreparedAppend>, TaskError> {
         let uncommitted = std::mem::take(&mut self.uncommitted);
         let mut letters = self.take_settled_letters(uncommitted.letters);
         letters.extend(uncommitted.last_letter);
@@ -278,29 +350,16 @@ impl WorkerSinkTask {
             append.records.extend(queue.encode(&*self.consumer, letters).await?);
         }
         append.group_offsets = uncommitted.partitions.iter().map(|index| self.group_offset(*index)).collect();
-        let is_commit = !append.group_offsets.is_empty();
-        if append.is_empty() {
-            return Ok(());
-        }
-        if is_commit {
-            fail_point::hit("sink.before_commit");
-        }
-        let entries = Arc::new(entries);
-        loop {
-            let (log, entries) = (Arc::clone(self.journal.log()), Arc::clone(&entries));
-            let mut in_flight = self.producer.send(&append, None, move || log.apply(&entries)).await?;
-            match in_flight.durable().await {
-                Ok(_) => break,
-                Err(error) => self.producer.wait_for_room(error).await?,
-            }
-        }
+        Ok((!append.is_empty()).then(|| PreparedAppend { append, entries: Arc::new(entries) }))
+    }
+
+    fn appended(&mut self, is_commit: bool) {
         if is_commit {
             fail_point::hit("sink.after_commit");
             self.metrics.offset_commit_completion.increment(1);
             self.parts.metrics.success.set(1.0);
             self.count_active();
         }
-        Ok(())
     }
 
     fn group_offset(&self, index: usize) -> GroupOffset {
@@ -417,7 +476,7 @@ async fn back_off(
 }
 
 /// The offset that ends the first half of the rows.
-fn middle_offset(batches: &[sluice_data::ConnectBatch]) -> i64 {
+fn middle_offset(batches: &[ConnectBatch]) -> i64 {
     let mut offsets: Vec<i64> = batches.iter().flat_map(|batch| batch.row_ids().values().iter().copied()).collect();
     let middle = (offsets.len() - 1) / 2;
     *offsets.select_nth_unstable(middle).1

@@ -38,15 +38,17 @@ pub(crate) struct WorkerSinkTask {
     pub(crate) task: Option<Box<dyn SinkTask>>,
     chain: TransformationChain,
     converters: Converters,
-    rotation: Rotation,
+    pub(crate) rotation: Rotation,
     pub(crate) consumer: Arc<dyn Consumer>,
-    pub(crate) producer: TaskProducer,
+    pub(crate) producer: Arc<TaskProducer>,
     pub(crate) journal: PlanJournal,
     pub(crate) errors: ErrorReporter,
     pub(crate) metrics: SinkTaskMetrics,
     pub(crate) dead_letters: Option<DeadLetterQueue>,
     pub(crate) partitions: Vec<AssignedPartition>,
     pub(crate) uncommitted: Uncommitted,
+    /// What reading ahead failed over; the task fails over it at the next poll.
+    pub(crate) failed_ahead: Option<TaskError>,
     next_refresh: Duration,
     is_reassigned: bool,
     has_started: bool,
@@ -67,7 +69,7 @@ impl WorkerSinkTask {
         // Fences an earlier run of this task before its plans and offsets are read.
         let transactional_id = parts.transactional_id();
         let producer = parts.patiently(|| context.broker.producer(&transactional_id)).await?;
-        let producer = parts.producer(producer);
+        let producer = Arc::new(parts.producer(producer));
         let (connector, version) = (&spec.id.connector, &factory.definition().version);
         let generation = spec.offsets_generation;
         let journal = PlanJournal::new(context.plans.clone(), connector, generation, &spec.connector_config, version);
@@ -92,6 +94,7 @@ impl WorkerSinkTask {
             dead_letters,
             partitions: Vec::new(),
             uncommitted: Uncommitted::default(),
+            failed_ahead: None,
             next_refresh: Duration::ZERO,
             is_reassigned: false,
             has_started: false,
@@ -110,7 +113,7 @@ impl WorkerSinkTask {
             self.finish_planned().await?;
             while self.is_started().await? {
                 let fetched = self.poll().await?;
-                let is_idle = fetched.is_empty();
+                let is_idle = fetched.is_empty() && !self.has_due_batch();
                 for (index, fetched) in fetched {
                     let chunk = self.convert_and_transform(index, &fetched.records, i64::MAX).await?;
                     self.collect(index, chunk);
@@ -168,9 +171,14 @@ impl WorkerSinkTask {
         Ok(!self.is_reassigned && !self.parts.lifecycle.is_stopping())
     }
 
-    /// Fetches what there is; waits for news, for the end of a batch, or for the user. Empty: nothing came.
+    /// Fetches what there is; waits for news, for the end of a batch, or for the user. Empty: nothing came, or a batch ends.
     async fn poll(&mut self) -> Result<Vec<(usize, FetchedPartition)>, TaskError> {
+        if let Some(error) = self.failed_ahead.take() {
+            self.commit().await?;
+            return Err(error);
+        }
         let wanted = self.fetch_requests();
+        let is_due = self.has_due_batch();
         let wait = if self.uncommitted.is_empty() { FETCH_WAIT } else { Duration::ZERO };
         let wake_up = self.next_wake_up();
         let Self { parts, consumer, .. } = self;
@@ -182,6 +190,7 @@ impl WorkerSinkTask {
                 self.pre_commit_all().await?;
                 return Ok(Vec::new());
             }
+            () = std::future::ready(()), if is_due => return Ok(Vec::new()),
             fetched = consumer.fetch(&wanted, wait), if !wanted.is_empty() => fetched,
             () = clock.sleep(wake_up) => return Ok(Vec::new()),
         };
@@ -262,20 +271,21 @@ impl WorkerSinkTask {
         partition.batch.collect(chunk, Some(held), now);
     }
 
-    /// Delivers every batch that ends now, one of each partition at a time.
+    /// Delivers the batches that end now, one of each partition. More may be due then, also by what was read meanwhile: their
+    /// turn comes after commits and the user's.
     async fn deliver_due(&mut self) -> Result<(), TaskError> {
         loop {
-            let (now, rotation) = (self.now(), self.rotation.clone());
+            let now = self.now();
             let mut closed = Vec::new();
             for (index, partition) in self.partitions.iter_mut().enumerate() {
-                let batch = partition.batch.close_due(&rotation, now);
+                let batch = partition.batch.close_due(&self.rotation, now);
                 let batch = batch.map_err(|error| TaskError::BadBatch { reason: error.to_string() })?;
                 closed.extend(batch.map(|batch| (index, batch)));
             }
             if closed.is_empty() {
                 closed.extend(self.close_largest_under_pressure(now)?);
             }
-            if closed.is_empty() || !self.deliver(closed).await? {
+            if closed.is_empty() || !self.deliver(closed).await? || self.has_due_batch() {
                 return Ok(());
             }
         }
@@ -335,14 +345,12 @@ impl WorkerSinkTask {
             let assigned = self.assignment().await?;
             let current = self.partitions.iter().map(|assigned| (&assigned.partition, assigned.topic_id));
             self.is_reassigned = !current.eq(assigned.iter().map(|(partition, id)| (partition, *id)));
-            if self.partitions.iter().any(|partition| !partition.plans.is_empty()) {
-                self.pre_commit_all().await?;
-            }
+            self.pre_commit_all().await?;
         }
         Ok(())
     }
 
-    fn fetch_requests(&self) -> Vec<FetchPartition> {
+    pub(crate) fn fetch_requests(&self) -> Vec<FetchPartition> {
         let share = FETCH_BYTES_MAX / self.partitions.len().max(1);
         let max_bytes = share.clamp(*PARTITION_FETCH_BYTES.start(), *PARTITION_FETCH_BYTES.end());
         let request = |assigned: &AssignedPartition| FetchPartition {

@@ -1,9 +1,10 @@
 //! poll → convert → transform → collect → plan → put → pre_commit → commit.
 
 use crate::support::*;
-use sluice_client::{Append, GroupOffset, TopicPartition};
+use sluice_client::{Append, FetchPartition, GroupOffset, TopicPartition};
 use sluice_connect_api::ConnectError;
 use sluice_worker::TargetState;
+use std::time::Duration;
 use tempfile::tempdir;
 
 const TOLERANT: [(&str, &str); 3] = [
@@ -94,6 +95,30 @@ async fn a_retriable_put_is_the_same_delivery_again() {
     assert_eq!(replays, [false, true, true]);
     assert!(deliveries.iter().all(|delivery| delivery.token == deliveries[0].token));
     assert!(deliveries.iter().all(|delivery| delivery.planned_ms == deliveries[0].planned_ms));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_next_is_read_during_a_delivery_and_what_fails_then_fails_behind_it() {
+    // A fetch holds one of them.
+    let large = |value: &str| value.repeat(700 << 10);
+    let (hub, _folder) = hub_with(&[&large("1"), &large("{")]).await;
+    hub.target.0.change(|state| state.hangs = true);
+    let entries = [
+        ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
+        ("value.converter.schemas.enable", "false"),
+        ("errors.deadletterqueue.topic.name", "dead"),
+    ];
+    hub.run(sink_spec(&entries, &[])).await;
+    hub.heard.until("startup").await;
+    let letters = FetchPartition { partition: TopicPartition::new("dead", 0), offset: 0, max_bytes: 1 << 20 };
+    let letter = hub.broker.consumer().fetch(&[letters], Duration::from_secs(30)).await.remove(0).unwrap();
+    assert!(!letter.records.is_empty(), "nothing was read ahead");
+    assert!(stored(&hub).is_empty());
+    hub.target.0.change(|state| state.hangs = false);
+    let failure = hub.heard.failure().await;
+    assert!(failure.contains("JsonConverter"), "{failure}");
+    assert_eq!(stored(&hub), [large("1")]);
+    assert_eq!(hub.committed("numbers", "numbers").await, Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,6 +240,46 @@ async fn what_the_connector_does_not_vouch_for_stays_planned_and_is_replayed() {
     assert_eq!(deliveries[1].token, deliveries[0].token);
     assert_eq!(hub.committed("numbers", "numbers").await, Some(2));
     assert!(hub.plans.entries().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_waits_until_the_connector_vouches_for_its_offset() {
+    let (hub, _folder) = hub_with(&["a", "b", "c"]).await;
+    hub.target.0.change(|state| (state.refused, state.withholds) = (vec!["b".into()], true));
+    let id = hub.run(sink_spec(&TOLERANT, &[])).await;
+    hub.target.0.until("the first delivery", |state| state.ranges().contains(&(0, 2))).await;
+    hub.produce("numbers", &["d"]).await;
+    // Its plan is an append of its own, which letters must not join before their time.
+    hub.target.0.until("the next delivery", |state| state.ranges().contains(&(3, 3))).await;
+    assert_eq!(hub.read("dead", 0).await.len(), 0);
+    hub.worker.stop_task(&id).await;
+    let hub = hub.restarted().await;
+    hub.target.0.change(|state| state.withholds = false);
+    let id = hub.run(sink_spec(&TOLERANT, &[])).await;
+    hub.produce("numbers", &["e"]).await;
+    hub.target.0.until("the last delivery", |state| state.ranges().contains(&(4, 4))).await;
+    hub.worker.stop_task(&id).await;
+    assert_eq!(hub.committed("numbers", "numbers").await, Some(5));
+    assert_eq!(values(&hub.read("dead", 0).await), ["b"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_with_offsets_of_its_own_has_no_plans_and_finishes_those_of_an_earlier_version() {
+    let (hub, _folder) = hub_with(&["a", "b", "c"]).await;
+    hub.target.0.change(|state| state.withholds = true);
+    let id = hub.run(sink_spec(&[], &[])).await;
+    hub.target.until_rows(3).await;
+    hub.worker.stop_task(&id).await;
+    hub.target.0.change(|state| state.withholds = false);
+    hub.produce("numbers", &["d"]).await;
+    let id = hub.run(sink_spec(&[], &OWN_OFFSETS)).await;
+    hub.target.until_rows(4).await;
+    hub.worker.stop_task(&id).await;
+    assert_eq!(hub.target.0.look(|state| state.ranges()), [(0, 2), (0, 2), (3, 3)]);
+    assert_eq!(hub.committed("numbers", "numbers").await, Some(4));
+    let plans = hub.read(sluice_storage::PLAN_TOPIC, 0).await;
+    let values: Vec<bool> = plans.iter().map(|plan| plan.value.is_some()).collect();
+    assert_eq!(values, [true, false], "planned, and done");
 }
 
 #[tokio::test(flavor = "multi_thread")]

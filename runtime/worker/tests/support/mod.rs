@@ -272,6 +272,9 @@ pub fn sink_spec(entries: &[(&str, &str)], rotation: &[(&str, &str)]) -> TaskSpe
     spec
 }
 
+/// What a sink says that keeps its offsets with its rows.
+pub const OWN_OFFSETS: [(&str, &str); 2] = [("exactly-once", "supported"), ("delivery-plan", "none")];
+
 pub fn plan_off() -> WorkerConfig {
     WorkerConfig { plan_mode: PlanMode::Off, ..worker_config() }
 }

@@ -28,11 +28,13 @@ pub struct State {
     pub refused: Vec<String>,
     /// Values that make the whole put fail as rejected.
     pub poison: Vec<String>,
+    /// The last offset that is stored, for a target that keeps it with the rows and leaves out what comes again; else none.
+    pub own_offset: Option<i64>,
     /// Vouches for nothing as long as it is set.
     pub withholds: bool,
     pub opened: Vec<Vec<(String, i32)>>,
     pub closed: u32,
-    /// Puts never answer.
+    /// Puts do not answer as long as it is set.
     pub hangs: bool,
 }
 
@@ -104,9 +106,7 @@ impl SinkTask for Task {
     }
 
     async fn put(&mut self, delivery: &Delivery, batches: &[ConnectBatch]) -> Result<Vec<RecordFailure>, ConnectError> {
-        if self.target.0.look(|state| state.hangs) {
-            std::future::pending::<()>().await;
-        }
+        self.target.0.until("an end of the hanging", |state| !state.hangs).await;
         let mut rows: Vec<(i64, String)> = batches.iter().flat_map(rows).collect();
         rows.sort();
         self.target.0.change(|state| {
@@ -117,8 +117,12 @@ impl SinkTask for Task {
             if let Some((_, poison)) = rows.iter().find(|(_, value)| state.poison.contains(value)) {
                 return Err(ConnectError::rejected("poison", format!("{poison} cannot be stored")));
             }
-            let (refused, stored): (Vec<_>, Vec<_>) =
+            let (refused, mut stored): (Vec<_>, Vec<_>) =
                 rows.into_iter().partition(|(_, value)| state.refused.contains(value));
+            if let Some(last) = &mut state.own_offset {
+                stored.retain(|(offset, _)| offset > last);
+                *last = delivery.last.max(*last);
+            }
             state.stored.entry(delivery.token.clone()).or_insert(stored);
             let failure = |(row_id, value): (i64, String)| RecordFailure {
                 row_id,
