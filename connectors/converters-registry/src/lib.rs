@@ -12,6 +12,7 @@ mod column_bytes;
 pub mod config;
 mod converter;
 mod decimal;
+pub mod examples;
 pub mod format;
 pub mod json_schema;
 pub mod ordered_json;

@@ -4,7 +4,7 @@
 use sluice_connect_api::ConfigMap;
 use sluice_connect_api::config_def::parse_list;
 use sluice_herder::config_provider::{
-    AllowedPaths, DirectoryConfigProvider, EnvVarConfigProvider, FileConfigProvider, SecretsConfigProvider,
+    AllowedPaths, CLASSES, DirectoryConfigProvider, EnvVarConfigProvider, FileConfigProvider, SecretsConfigProvider,
 };
 use sluice_herder::{ConfigProvider, ConfigTransformer};
 use sluice_storage::{SecretFile, SecretFileError};
@@ -58,8 +58,10 @@ impl ProviderSpec {
                 Ok(Box::new(provider.map_err(failed)?))
             }
             _ => Err(format!(
-                "{PREFIX}.{}.class={} is no config provider of this hub; there are FileConfigProvider, DirectoryConfigProvider and EnvVarConfigProvider",
-                self.name, self.class
+                "{PREFIX}.{}.class={} is no config provider of this hub; there are {}",
+                self.name,
+                self.class,
+                CLASSES.join(", ")
             )),
         }
     }

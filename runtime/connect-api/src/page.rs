@@ -97,6 +97,15 @@ impl Page<'_> {
 
     fn write_example(&self, example: &Example, out: &mut String) {
         let _ = writeln!(out, "## {}\n", example.about);
+        if self.kind == "config_provider" {
+            out.push_str(&in_the_hubs_config(example));
+        } else {
+            out.push_str(&self.in_a_connectors_config(example));
+        }
+        let _ = writeln!(out, "{}\nbecomes\n\n{}", fenced(example.input), fenced(example.output));
+    }
+
+    fn in_a_connectors_config(&self, example: &Example) -> String {
         let (list, prefix) = match self.kind {
             "transformation" => (Some(("transforms", "t")), "transforms.t"),
             "predicate" => (Some(("predicates", "p")), "predicates.p"),
@@ -109,9 +118,23 @@ impl Page<'_> {
         lines.extend(example.config.iter().map(|(key, value)| (format!("{prefix}.{key}"), *value)));
         let lines: Vec<String> =
             lines.iter().map(|(key, value)| format!("  {}: {}", quoted(key), quoted(value))).collect();
-        let _ = writeln!(out, "```json\n{{\n{}\n}}\n```\n", lines.join(",\n"));
-        let _ = writeln!(out, "{}\nbecomes\n\n{}", fenced(example.input), fenced(example.output));
+        format!("```json\n{{\n{}\n}}\n```\n\n", lines.join(",\n"))
     }
+}
+
+/// The name of the provider is the one in the example's reference. Those of ours are there without being named.
+fn in_the_hubs_config(example: &Example) -> String {
+    if example.class.starts_with("io.sluice") {
+        return String::new();
+    }
+    let reference = example.input.split_once("${").map_or("", |(_, reference)| reference);
+    let name = reference.split(':').next().unwrap_or_default();
+    let mut out = format!("```properties\nconfig.providers={name}\nconfig.providers.{name}.class={}\n", example.class);
+    for (key, value) in example.config {
+        let _ = writeln!(out, "config.providers.{name}.param.{key}={value}");
+    }
+    out.push_str("```\n\n");
+    out
 }
 
 fn quoted(text: &str) -> String {

@@ -7,6 +7,7 @@
 
 mod directory;
 mod environment;
+pub mod examples;
 mod file;
 mod secrets;
 
@@ -16,11 +17,40 @@ pub use file::FileConfigProvider;
 pub use secrets::SecretsConfigProvider;
 
 use regex::Regex;
-use sluice_connect_api::ConfigMap;
+use sluice_connect_api::config_def::Default as KeyDefault;
+use sluice_connect_api::{ConfigDef, ConfigKey, ConfigMap, ConfigType, Importance};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, LazyLock};
+
+pub const FILE_CLASS: &str = "org.apache.kafka.common.config.provider.FileConfigProvider";
+pub const DIRECTORY_CLASS: &str = "org.apache.kafka.common.config.provider.DirectoryConfigProvider";
+pub const ENVIRONMENT_CLASS: &str = "org.apache.kafka.common.config.provider.EnvVarConfigProvider";
+/// Ours. It is always there, and `config.providers` cannot name it.
+pub const SECRETS_CLASS: &str = "io.sluice.SecretsConfigProvider";
+
+/// What `config.providers` may name.
+pub const CLASSES: [&str; 3] = [FILE_CLASS, DIRECTORY_CLASS, ENVIRONMENT_CLASS];
+
+/// The keys of a provider, below `config.providers.NAME.param.`.
+#[must_use]
+pub fn config_def(class: &str) -> ConfigDef {
+    let text = |name: &str, about: &str| {
+        ConfigKey::new(name, ConfigType::String, KeyDefault::Unset, Importance::Medium, about)
+    };
+    match class {
+        FILE_CLASS | DIRECTORY_CLASS => ConfigDef::default().define(text(
+            "allowed.paths",
+            "Comma-separated absolute paths below which references may read; absent: everywhere. A reference elsewhere stays as it is.",
+        )),
+        ENVIRONMENT_CLASS => ConfigDef::default().define(text(
+            "allowlist.pattern",
+            "A regular expression that matches the whole name of each variable that may be read; absent: all.",
+        )),
+        _ => ConfigDef::default(),
+    }
+}
 
 /// `${provider:key}` or `${provider:path:key}`.
 static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {

@@ -37,6 +37,11 @@ impl MemoryBudget {
     }
 
     #[must_use]
+    pub fn free_bytes(&self) -> usize {
+        self.0.limit.saturating_sub(self.used_bytes())
+    }
+
+    #[must_use]
     pub fn limit_bytes(&self) -> usize {
         self.0.limit
     }

@@ -178,7 +178,10 @@ impl OpenBatch {
         let interval = rotation.interval.map(|interval| (opened.monotonic + interval).saturating_sub(now.monotonic));
         let schedule = rotation.schedule_ms.map(|ms| {
             let mark = (opened.wall_ms.div_euclid(ms) + 1) * ms;
-            Duration::from_millis(u64::try_from(mark - now.wall_ms).unwrap_or(0))
+            let until_mark = Duration::from_millis(u64::try_from(mark - now.wall_ms).unwrap_or(0));
+            // The wall clock may have been set back since.
+            let at_most = opened.monotonic + Duration::from_millis(ms.unsigned_abs());
+            until_mark.min(at_most.saturating_sub(now.monotonic))
         });
         interval.into_iter().chain(schedule).min()
     }

@@ -20,10 +20,14 @@ use sluice_telemetry::event::GapFound;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What one fetch asks for in all.
+/// What one fetch asks for in all: a delivery costs two syncs, so there had better be much in it.
 const FETCH_BYTES_MAX: usize = 4 << 20;
-/// And of one partition: Kafka's `max.partition.fetch.bytes`.
-const PARTITION_FETCH_BYTES: std::ops::RangeInclusive<usize> = (64 << 10)..=(1 << 20);
+/// And at most such a part of what is left of the memory budget: where many tasks fetch, each fetches less.
+const BUDGET_PART: usize = 16;
+/// And of one partition at least so much.
+const PARTITION_FETCH_BYTES_MIN: usize = 64 << 10;
+/// Smaller batches do not end early when the budget is used up: Kafka's `max.partition.fetch.bytes`.
+const RELIEVING_BATCH_BYTES: usize = 1 << 20;
 /// An idle fetch waits for news, not for time; this only bounds it.
 const FETCH_WAIT: Duration = Duration::from_secs(300);
 /// While records keep coming, a commit waits at most so long for the next plan to share its append.
@@ -299,7 +303,7 @@ impl WorkerSinkTask {
         let largest = self.partitions.iter_mut().enumerate().max_by_key(|(_, partition)| partition.batch.bytes());
         let Some((index, partition)) = largest else { return Ok(None) };
         // A task may always hold one fetch.
-        if !self.parts.shared.budget.is_exhausted() || partition.batch.bytes() < *PARTITION_FETCH_BYTES.end() {
+        if !self.parts.shared.budget.is_exhausted() || partition.batch.bytes() < RELIEVING_BATCH_BYTES {
             return Ok(None);
         }
         let closed = partition.batch.close(now).map_err(|error| TaskError::BadBatch { reason: error.to_string() })?;
@@ -351,8 +355,8 @@ impl WorkerSinkTask {
     }
 
     pub(crate) fn fetch_requests(&self) -> Vec<FetchPartition> {
-        let share = FETCH_BYTES_MAX / self.partitions.len().max(1);
-        let max_bytes = share.clamp(*PARTITION_FETCH_BYTES.start(), *PARTITION_FETCH_BYTES.end());
+        let in_all = FETCH_BYTES_MAX.min(self.parts.shared.budget.free_bytes() / BUDGET_PART);
+        let max_bytes = PARTITION_FETCH_BYTES_MIN.max(in_all / self.partitions.len().max(1));
         let request = |assigned: &AssignedPartition| FetchPartition {
             partition: assigned.partition.clone(),
             offset: assigned.position,

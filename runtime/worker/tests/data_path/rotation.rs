@@ -85,6 +85,29 @@ async fn a_batch_ends_when_the_wall_clock_passes_its_mark() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wall_clock_that_is_set_holds_no_batch_up_for_longer_than_its_schedule() {
+    const HOUR_MS: i64 = 3_600_000;
+    let (hub, clock, _folder) = hub().await;
+    hub.produce("numbers", &["a", "b"]).await;
+    hub.run(sink_spec(&[], &[("batch.schedule-ms", "1000"), WAIT])).await;
+    clock.until_somebody_waits_for(Duration::from_millis(877)).await;
+    clock.set_wall_clock_by(-HOUR_MS);
+    clock.advance(Duration::from_millis(877));
+    // A second after the first record, although the mark is an hour away.
+    clock.until_somebody_waits_for(Duration::from_millis(1_000)).await;
+    assert!(ranges(&hub).is_empty());
+    clock.advance(Duration::from_millis(123));
+    hub.target.until_rows(2).await;
+    hub.produce("numbers", &["c"]).await;
+    // The clock says 123 ms past a second again.
+    clock.until_somebody_waits_for(Duration::from_millis(1_877)).await;
+    clock.set_wall_clock_by(24 * HOUR_MS);
+    clock.advance(Duration::from_millis(877));
+    hub.target.until_rows(3).await;
+    assert_eq!(ranges(&hub), [(0, 1), (2, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_partial_batch_is_neither_delivered_nor_lost_by_a_stop() {
     let (hub, clock, _folder) = hub().await;
     hub.produce("numbers", &["a", "b"]).await;

@@ -99,9 +99,14 @@ async fn a_retriable_put_is_the_same_delivery_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_next_is_read_during_a_delivery_and_what_fails_then_fails_behind_it() {
-    // A fetch holds one of them.
+    // With so little memory a fetch holds one of them.
+    let config = sluice_worker::WorkerConfig { memory_budget_bytes: 8 << 20, ..worker_config() };
     let large = |value: &str| value.repeat(700 << 10);
-    let (hub, _folder) = hub_with(&[&large("1"), &large("{")]).await;
+    let folder = tempdir().unwrap();
+    let clock = std::sync::Arc::new(sluice_worker::SystemClock::default());
+    let hub = Hub::start_with(&open_broker(folder.path()), config, clock).await;
+    hub.create_topic("numbers", 1).await;
+    hub.produce("numbers", &[&large("1"), &large("{")]).await;
     hub.target.0.change(|state| state.hangs = true);
     let entries = [
         ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),

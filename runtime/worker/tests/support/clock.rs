@@ -8,6 +8,8 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub struct Times {
     now: Duration,
+    /// How far the wall clock was set, ms.
+    set_by_ms: i64,
     /// When each sleeper wakes.
     deadlines: Vec<Duration>,
 }
@@ -27,6 +29,11 @@ impl ManualClock {
         self.0.change(|times| times.now += duration);
     }
 
+    /// As an administrator sets the wall clock; nobody wakes.
+    pub fn set_wall_clock_by(&self, ms: i64) {
+        self.0.change(|times| times.set_by_ms += ms);
+    }
+
     /// Returns once somebody sleeps until exactly then.
     pub async fn until_somebody_waits_for(&self, deadline: Duration) {
         self.0.until("a sleeper", |times| times.deadlines.contains(&deadline)).await;
@@ -36,7 +43,7 @@ impl ManualClock {
 #[async_trait::async_trait]
 impl Clock for ManualClock {
     fn now_ms(&self) -> i64 {
-        START_MS + self.0.look(|times| times.now.as_millis() as i64)
+        START_MS + self.0.look(|times| times.now.as_millis() as i64 + times.set_by_ms)
     }
 
     fn monotonic(&self) -> Duration {
