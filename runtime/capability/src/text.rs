@@ -16,9 +16,12 @@ pub fn write_value(out: &mut Vec<u8>, view: &View, row: usize) {
     match view {
         View::Null => out.extend_from_slice(b"null"),
         View::Boolean(array) => push(out, array.value(row)),
-        View::Integer(array) => push(out, array.value(row)),
-        View::Float32(array) => write_float(out, f64::from(array.value(row)), &format!("{:e}", array.value(row))),
-        View::Float64(array) => write_float(out, array.value(row), &format!("{:e}", array.value(row))),
+        View::Integer(array) => out.extend_from_slice(itoa::Buffer::new().format(array.value(row)).as_bytes()),
+        View::Float32(array) => match array.value(row) {
+            value if is_plain(value.into()) => push(out, format_args!("{value:?}")),
+            value => write_float(out, value.into(), &format!("{value:e}")),
+        },
+        View::Float64(array) => write_double(out, array.value(row)),
         View::Text(array) => out.extend_from_slice(array.value(row).as_bytes()),
         View::Json(array) => write_json_text(out, array.value(row)),
         View::Bytes(array) => out.extend_from_slice(array.value(row)),
@@ -82,12 +85,22 @@ fn write_json(out: &mut Vec<u8>, value: &Value) {
                 write_json(out, value);
             });
         }
-        Value::Number(number) if number.is_f64() => {
-            let float = number.as_f64().unwrap_or(f64::NAN);
-            write_float(out, float, &format!("{float:e}"));
-        }
+        Value::Number(number) if number.is_f64() => write_double(out, number.as_f64().unwrap_or(f64::NAN)),
         other => push(out, other),
     }
+}
+
+fn write_double(out: &mut Vec<u8>, value: f64) {
+    if is_plain(value) {
+        push(out, format_args!("{value:?}"));
+    } else {
+        write_float(out, value, &format!("{value:e}"));
+    }
+}
+
+/// Whether Rust's debug form is Java's: the shortest digits, plain, with a fraction.
+fn is_plain(value: f64) -> bool {
+    (1e-3..1e7).contains(&value.abs())
 }
 
 /// Java's `Double.toString`: plain between 10^-3 and 10^7, else `d.dE±n`; `shortest` is the shortest form that reads back
@@ -119,10 +132,13 @@ fn write_date(out: &mut Vec<u8>, millis: i64) {
     let seconds = millis.div_euclid(1000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil_from_days(days);
-    let weekday = DAYS[days.rem_euclid(7) as usize];
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let month = MONTHS[month as usize - 1];
-    push(out, format_args!("{weekday} {month} {day:02} {hour:02}:{minute:02}:{second:02} UTC {year:04}"));
+    out.extend_from_slice(DAYS[days.rem_euclid(7) as usize].as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(MONTHS[month as usize - 1].as_bytes());
+    for (before, number) in [(b' ', day), (b' ', second / 3600), (b':', second / 60 % 60), (b':', second % 60)] {
+        out.extend_from_slice(&[before, b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]);
+    }
+    push(out, format_args!(" UTC {year:04}"));
 }
 
 /// Year, month (1–12) and day of a day since 1970-01-01. Source: Howard Hinnant, `civil_from_days`.
@@ -149,8 +165,13 @@ mod tests {
     #[track_caller]
     fn check_float(value: f64, expected: &str) {
         let mut out = Vec::new();
-        write_float(&mut out, value, &format!("{value:e}"));
+        write_double(&mut out, value);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+        if value.is_finite() {
+            let mut written = Vec::new();
+            write_float(&mut written, value, &format!("{value:e}"));
+            assert_eq!(String::from_utf8(written).unwrap(), expected, "the long way");
+        }
     }
 
     #[test]
@@ -160,6 +181,9 @@ mod tests {
         check_float(123_456.75, "123456.75");
         check_float(1e7, "1.0E7");
         check_float(1.25e-4, "1.25E-4");
+        check_float(-0.001, "-0.001");
+        check_float(9_999_999.999_999, "9999999.999999");
+        check_float(-0.0, "-0.0");
         check_float(0.0, "0.0");
         check_float(f64::NEG_INFINITY, "-Infinity");
     }

@@ -1,7 +1,7 @@
 //! While a delivery waits for the log and for the target, what comes next is read: neither waits for the other.
 //!
-//! Ahead of a delivery is at most what one fetch brings, and nothing once the next batch is complete: memory stays that of one
-//! fetch more. What cannot be read is left to the next poll, which says why.
+//! It ends with the next batch complete and a fetch's worth of bytes collected, or with the memory budget. What cannot be read is
+//! left to the next poll, which says why.
 
 use crate::sink_task::WorkerSinkTask;
 use std::time::Duration;
@@ -26,7 +26,8 @@ impl WorkerSinkTask {
         if is_interrupted || self.failed_ahead.is_some() || self.parts.shared.budget.is_exhausted() {
             return;
         }
-        if self.has_due_batch() {
+        let collected: usize = self.partitions.iter().map(|partition| partition.batch.bytes()).sum();
+        if self.has_due_batch() && collected >= self.fetch_bytes() {
             return;
         }
         let fetched = self.consumer.fetch(&self.fetch_requests(), Duration::ZERO).await;

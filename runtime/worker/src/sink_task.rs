@@ -28,6 +28,8 @@ const BUDGET_PART: usize = 16;
 const PARTITION_FETCH_BYTES_MIN: usize = 64 << 10;
 /// Smaller batches do not end early when the budget is used up: Kafka's `max.partition.fetch.bytes`.
 const RELIEVING_BATCH_BYTES: usize = 1 << 20;
+/// Deliveries of a partition whose plans share an append.
+const PLANNED_AT_ONCE: usize = 8;
 /// An idle fetch waits for news, not for time; this only bounds it.
 const FETCH_WAIT: Duration = Duration::from_secs(300);
 /// While records keep coming, a commit waits at most so long for the next plan to share its append.
@@ -275,16 +277,19 @@ impl WorkerSinkTask {
         partition.batch.collect(chunk, Some(held), now);
     }
 
-    /// Delivers the batches that end now, one of each partition. More may be due then, also by what was read meanwhile: their
-    /// turn comes after commits and the user's.
+    /// Delivers the batches that end now, several of a partition under one append of their plans. More may be due then, also by
+    /// what was read meanwhile: their turn comes after commits and the user's.
     async fn deliver_due(&mut self) -> Result<(), TaskError> {
         loop {
             let now = self.now();
             let mut closed = Vec::new();
             for (index, partition) in self.partitions.iter_mut().enumerate() {
-                let batch = partition.batch.close_due(&self.rotation, now);
-                let batch = batch.map_err(|error| TaskError::BadBatch { reason: error.to_string() })?;
-                closed.extend(batch.map(|batch| (index, batch)));
+                for _ in 0..PLANNED_AT_ONCE {
+                    let batch = partition.batch.close_due(&self.rotation, now);
+                    let batch = batch.map_err(|error| TaskError::BadBatch { reason: error.to_string() })?;
+                    let Some(batch) = batch else { break };
+                    closed.push((index, batch));
+                }
             }
             if closed.is_empty() {
                 closed.extend(self.close_largest_under_pressure(now)?);
@@ -354,9 +359,13 @@ impl WorkerSinkTask {
         Ok(())
     }
 
+    /// What one fetch asks for, of all partitions.
+    pub(crate) fn fetch_bytes(&self) -> usize {
+        FETCH_BYTES_MAX.min(self.parts.shared.budget.free_bytes() / BUDGET_PART)
+    }
+
     pub(crate) fn fetch_requests(&self) -> Vec<FetchPartition> {
-        let in_all = FETCH_BYTES_MAX.min(self.parts.shared.budget.free_bytes() / BUDGET_PART);
-        let max_bytes = PARTITION_FETCH_BYTES_MIN.max(in_all / self.partitions.len().max(1));
+        let max_bytes = PARTITION_FETCH_BYTES_MIN.max(self.fetch_bytes() / self.partitions.len().max(1));
         let request = |assigned: &AssignedPartition| FetchPartition {
             partition: assigned.partition.clone(),
             offset: assigned.position,

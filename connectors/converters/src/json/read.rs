@@ -30,7 +30,7 @@ pub fn read_envelopes(
         groups: Vec::new(),
         by_text: HashMap::new(),
         absent: Vec::new(),
-        last: None,
+        prefixes: Vec::new(),
     };
     for (row, message) in bytes.iter().enumerate() {
         let row = row as u32;
@@ -52,9 +52,12 @@ struct Reader<'a> {
     by_text: HashMap<&'a [u8], usize>,
     /// Rows without bytes; they belong to the first group.
     absent: Vec<u32>,
-    /// The text up to the payload of the row before, and its group: mostly the next row starts with the same.
-    last: Option<(&'a [u8], usize)>,
+    /// Texts up to the payload of rows before, and their groups: mostly the next row starts with one of them.
+    prefixes: Vec<(&'a [u8], usize)>,
 }
+
+/// Schemas that take turns in a topic are few.
+const PREFIXES_MAX: usize = 8;
 
 /// Rows of one schema.
 struct Group {
@@ -72,9 +75,8 @@ enum Column {
 
 impl<'a> Reader<'a> {
     fn read(&mut self, row: u32, message: &'a [u8]) -> Result<(), ConvertError> {
-        if let Some((prefix, group)) = self.last
-            && message.starts_with(prefix)
-        {
+        let known = self.prefixes.iter().find(|(prefix, _)| message.starts_with(prefix));
+        if let Some((prefix, group)) = known.copied() {
             let mut parser = self.read_payload(row, message, prefix.len(), group)?;
             let is_last = parser.eat(b'}') && parser.end().is_ok();
             return if is_last { Ok(()) } else { Err(ConvertError::new(SHAPE)) };
@@ -82,7 +84,8 @@ impl<'a> Reader<'a> {
         let envelope = Envelope::parse(message).map_err(not_json)?.ok_or_else(|| ConvertError::new(SHAPE))?;
         let group = self.group_of(envelope.schema)?;
         if envelope.payload_is_last {
-            self.last = Some((&message[..envelope.payload], group));
+            self.prefixes.truncate(PREFIXES_MAX - 1);
+            self.prefixes.insert(0, (&message[..envelope.payload], group));
         }
         self.read_payload(row, message, envelope.payload, group).map(|_| ())
     }
