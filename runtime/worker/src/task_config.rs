@@ -71,6 +71,7 @@ pub(crate) struct TransformationConfig {
 pub(crate) struct ConnectorSettings {
     pub key_converter: ConverterConfig,
     pub value_converter: ConverterConfig,
+    pub header_converter: ConverterConfig,
     pub transformations: Vec<TransformationConfig>,
     pub errors: ErrorConfig,
     pub topic_partitions: i32,
@@ -96,6 +97,7 @@ impl ConnectorSettings {
         let settings = Self {
             key_converter: keys.converter("key.converter", &worker.key_converter),
             value_converter: keys.converter("value.converter", &worker.value_converter),
+            header_converter: keys.converter("header.converter", &worker.header_converter),
             transformations: keys.transformations(),
             errors: keys.errors(),
             topic_partitions: keys.parsed::<i32>("topic.creation.default.partitions").unwrap_or(1).max(1),
@@ -264,6 +266,7 @@ mod tests {
         let settings = ConnectorSettings::parse(&at_connector, &worker).unwrap();
         assert_eq!(settings.value_converter.config, config(&[("x", "1")]));
         assert_eq!(settings.key_converter, worker.key_converter);
+        assert_eq!(settings.header_converter, worker.header_converter);
         let at_worker = ConnectorSettings::parse(&config(&[("value.converter.x", "1")]), &worker).unwrap();
         assert_eq!(at_worker.value_converter, worker.value_converter);
     }
