@@ -1,12 +1,15 @@
 //! The keys that every connector has, read once when its task starts. Source: Kafka `ConnectorConfig`,
 //! `SinkConnectorConfig`, `SourceConnectorConfig`.
 
+mod topic_creation;
+
 use crate::config::{ConverterConfig, WorkerConfig};
 use regex::Regex;
 use sluice_connect_api::ConfigMap;
-use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub(crate) use topic_creation::TopicCreation;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorTolerance {
@@ -74,8 +77,8 @@ pub(crate) struct ConnectorSettings {
     pub header_converter: ConverterConfig,
     pub transformations: Vec<TransformationConfig>,
     pub errors: ErrorConfig,
-    pub topic_partitions: i32,
-    pub topic_settings: BTreeMap<String, String>,
+    /// Sources only.
+    pub topic_creation: TopicCreation,
     /// Sinks only.
     pub topics: Option<TopicSelection>,
     pub on_gap: OnGap,
@@ -100,8 +103,7 @@ impl ConnectorSettings {
             header_converter: keys.converter("header.converter", &worker.header_converter),
             transformations: keys.transformations(),
             errors: keys.errors(),
-            topic_partitions: keys.parsed::<i32>("topic.creation.default.partitions").unwrap_or(1).max(1),
-            topic_settings: keys.topic_settings(),
+            topic_creation: keys.topic_creation(),
             topics: keys.topics(),
             on_gap: keys.one_of("sluice.on.gap", &[("fail", OnGap::Fail), ("skip", OnGap::Skip)]),
             offset_reset: keys.one_of(
@@ -210,15 +212,6 @@ impl Keys<'_> {
             dead_letter_topic: self.text("errors.deadletterqueue.topic.name").map(str::to_owned),
             dead_letter_headers: self.boolean("errors.deadletterqueue.context.headers.enable"),
         }
-    }
-
-    /// What is set for the default group besides its size.
-    fn topic_settings(&self) -> BTreeMap<String, String> {
-        let mut settings = self.below("topic.creation.default.");
-        for own in ["partitions", "replication.factor", "include", "exclude"] {
-            settings.remove(own);
-        }
-        settings
     }
 
     fn topics(&mut self) -> Option<TopicSelection> {
