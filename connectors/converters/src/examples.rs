@@ -8,7 +8,11 @@ pub const ABOUT: [(&str, &str); 10] = [
     (crate::json::CLASS, "JSON, with Connect's schema in an envelope or without a schema."),
     (crate::string::CLASS, "Text in UTF-8. Any value is written as Java's `toString` writes it."),
     (crate::byte_array::CLASS, "Bytes as they are."),
-    (crate::simple_header::CLASS, "Texts whose type is guessed; the default for headers, and for headers only."),
+    (
+        crate::simple_header::CLASS,
+        "Texts whose type is guessed; the default for headers, and for headers only. \
+         Tasks guess nothing: under it a header's bytes pass as they are.",
+    ),
     ("org.apache.kafka.connect.converters.ShortConverter", "A 16-bit integer, big-endian."),
     ("org.apache.kafka.connect.converters.IntegerConverter", "A 32-bit integer, big-endian."),
     ("org.apache.kafka.connect.converters.LongConverter", "A 64-bit integer, big-endian."),

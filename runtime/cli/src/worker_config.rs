@@ -28,7 +28,9 @@ Keys of the worker config (TOML, dotted keys or tables; or Kafka Connect's .prop
   log.durability                             fsync (default) or os
   broker.*                                   keys of the Kafka listener and its topics: sluice broker start --help
   key.converter, value.converter             default org.apache.kafka.connect.json.JsonConverter
-  key.converter.*, value.converter.*         their own keys
+  header.converter                           default org.apache.kafka.connect.storage.SimpleHeaderConverter
+  key.converter.*, value.converter.*, header.converter.*
+                                             their own keys
   task.shutdown.graceful.timeout.ms          5000
   topic.tracking.enable, .allow.reset        true
   access.control.allow.origin, .allow.methods; response.http.headers.config; admin.listeners (empty: no /admin)
@@ -67,6 +69,7 @@ Environment: SLUICE_URL (remote commands), RUST_LOG, SLUICE_FAIL_POINT and SLUIC
 /// | `log.durability` | `fsync` | or `os` |
 /// | `broker.*` | [`BrokerConfig`] | how Kafka clients are served |
 /// | `key.converter`, `value.converter` and their keys | `JsonConverter` | as in Connect |
+/// | `header.converter` and its keys | `SimpleHeaderConverter` | as in Connect |
 /// | `task.shutdown.graceful.timeout.ms` | 5000 | how long a stopping task may take |
 /// | `topic.tracking.enable`, `topic.tracking.allow.reset` | true | |
 /// | `config.providers`, `config.providers.*` | none; `secrets` is always there | what `${provider:path:key}` stands for |
@@ -119,7 +122,7 @@ pub enum WorkerConfigError {
 const REST_LISTEN: &str = "127.0.0.1:8083";
 
 /// Connect's keys that mean nothing to one process with an embedded log. A trailing dot stands for all keys below.
-const IGNORED: [&str; 27] = [
+const IGNORED: [&str; 26] = [
     "admin.",
     "client.",
     "config.storage.",
@@ -128,7 +131,6 @@ const IGNORED: [&str; 27] = [
     "consumer.",
     "exactly.once.source.support",
     "group.id",
-    "header.converter",
     "heartbeat.interval.ms",
     "inter.worker.",
     "internal.",
@@ -207,7 +209,8 @@ impl HubConfig {
             log_format: log_format.unwrap_or(LogFormat::Text),
             ignored: keys.ignored(),
         };
-        let converters = [&config.worker.key_converter.class, &config.worker.value_converter.class];
+        let WorkerConfig { key_converter, value_converter, header_converter, .. } = &config.worker;
+        let converters = [&key_converter.class, &value_converter.class, &header_converter.class];
         for (default, class) in config.herder.defaults.converters.iter_mut().zip(converters) {
             default.clone_from(class);
         }
@@ -308,9 +311,11 @@ impl Keys {
         if let Some(group_id) = kafka.and_then(|kafka| kafka.group_id.clone()) {
             worker.transactional_id_prefix = group_id;
         }
-        for (key, converter) in
-            [("key.converter", &mut worker.key_converter), ("value.converter", &mut worker.value_converter)]
-        {
+        for (key, converter) in [
+            ("key.converter", &mut worker.key_converter),
+            ("value.converter", &mut worker.value_converter),
+            ("header.converter", &mut worker.header_converter),
+        ] {
             let config = self.below(&format!("{key}."));
             if let Some(class) = self.take(key) {
                 *converter = ConverterConfig { class, config };
@@ -379,9 +384,7 @@ impl Keys {
     fn ignored(&mut self) -> Vec<String> {
         let is_ignored = |key: &String| {
             IGNORED.iter().any(|known| key == known || (known.ends_with('.') && key.starts_with(known)))
-                || ["ssl.", "sasl.", "security.", "listeners.https.", "header.converter."]
-                    .iter()
-                    .any(|prefix| key.starts_with(prefix))
+                || ["ssl.", "sasl.", "security.", "listeners.https."].iter().any(|prefix| key.starts_with(prefix))
         };
         let ignored: Vec<String> = self.pairs.keys().filter(|key| is_ignored(key)).cloned().collect();
         for key in &ignored {
@@ -509,6 +512,17 @@ mod tests {
             assert_eq!(config.ceilings["file"].get("roots"), Some(&["/data".to_owned()][..]));
             assert_eq!(config.ignored.is_empty(), file == "worker.toml");
         }
+    }
+
+    #[test]
+    fn headers_have_a_converter_with_keys_of_its_own_and_the_simple_one_by_itself() {
+        let simple = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
+        assert_eq!(parse("worker.properties", "").unwrap().worker.header_converter, ConverterConfig::new(simple));
+        let config = parse("worker.properties", "header.converter=X\nheader.converter.schemas.enable=false\n").unwrap();
+        assert_eq!(config.worker.header_converter.class, "X");
+        assert_eq!(config.worker.header_converter.config["schemas.enable"], "false");
+        assert_eq!(config.herder.defaults.converters[2], "X");
+        assert!(config.ignored.is_empty(), "{:?}", config.ignored);
     }
 
     #[test]

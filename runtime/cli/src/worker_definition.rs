@@ -97,13 +97,12 @@ fn plugins() -> Group {
 
 fn converters() -> Group {
     let json = Some("org.apache.kafka.connect.json.JsonConverter");
+    let simple = Some("org.apache.kafka.connect.storage.SimpleHeaderConverter");
     let documentation = "Class of the converter for connectors that name none. Its own keys stand under this key.";
-    Group::new("Converters").key("key.converter", ConfigType::Class, json, documentation).key(
-        "value.converter",
-        ConfigType::Class,
-        json,
-        documentation,
-    )
+    Group::new("Converters")
+        .key("key.converter", ConfigType::Class, json, documentation)
+        .key("value.converter", ConfigType::Class, json, documentation)
+        .key("header.converter", ConfigType::Class, simple, documentation)
 }
 
 fn tasks() -> Group {

@@ -57,7 +57,8 @@ impl ConvertError {
 }
 
 /// Kafka: `org.apache.kafka.connect.storage.Converter`, for columns. Conversion itself is pure and synchronous; what it needs
-/// from elsewhere is fetched by the two `prepare` calls, which the worker makes with the same arguments right before.
+/// from elsewhere is fetched by the two `prepare` calls, which the worker makes with the same arguments right before; not for
+/// headers, whose converters fetch nothing.
 #[async_trait::async_trait]
 pub trait Converter: Send + Sync {
     /// Before [`Converter::from_connect_data`] of columns of this field: a registered schema is registered or looked up.

@@ -3,13 +3,16 @@
 //! ```text
 //! headers: List<Struct { name: Utf8, value: Binary (nullable), schema: Utf8 (nullable) }>
 //! ```
-//! `value` holds the converted bytes as they stand in the log; `schema` the Connect schema of what they were converted
-//! from, as JSON, where one is known.
+//! `value` holds the text of a Connect value, as [`write_row`](crate::values::write_row) writes it, and `schema` its Connect
+//! schema as JSON, where one is known; without a schema the bytes are what they are. Where records become those of the log,
+//! behind `header.converter`, `value` holds the log's bytes.
 
 use arrow_array::builder::{BinaryBuilder, ListBuilder, StringBuilder, StructBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ListArray, StructArray};
+use arrow_array::{Array, BinaryArray, ListArray, StringArray, StructArray};
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Fields};
+use std::sync::Arc;
 
 /// The struct fields of one header.
 #[must_use]
@@ -47,6 +50,28 @@ pub fn row_headers(headers: &ListArray, row: usize) -> impl Iterator<Item = Head
         value: values.is_valid(index).then(|| values.value(index)),
         schema: schemas.is_valid(index).then(|| schemas.value(index)),
     })
+}
+
+/// The headers of all rows one behind the other: names, values, schemas.
+#[must_use]
+pub fn all_headers(headers: &ListArray) -> (StringArray, BinaryArray, StringArray) {
+    let (first, last) = (headers.value_offsets()[0] as usize, headers.value_offsets()[headers.len()] as usize);
+    let entries: StructArray = headers.values().as_struct().slice(first, last - first);
+    let text = |column: usize| entries.column(column).as_string::<i32>().clone();
+    (text(0), entries.column(1).as_binary::<i32>().clone(), text(2))
+}
+
+/// Headers of the same rows and names with other values and schemas, in the order of [`all_headers`].
+///
+/// # Panics
+/// When there are more or fewer of them than headers.
+#[must_use]
+pub fn with_values(headers: &ListArray, values: BinaryArray, schemas: StringArray) -> ListArray {
+    let (names, _, _) = all_headers(headers);
+    let entries = StructArray::new(header_fields(), vec![Arc::new(names), Arc::new(values), Arc::new(schemas)], None);
+    let lengths = headers.value_offsets().windows(2).map(|ends| (ends[1] - ends[0]) as usize);
+    let item = Field::new("item", DataType::Struct(header_fields()), false).into();
+    ListArray::new(item, OffsetBuffer::from_lengths(lengths), Arc::new(entries), None)
 }
 
 /// Builds a `headers` column row by row.

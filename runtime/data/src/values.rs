@@ -1,10 +1,11 @@
-//! Kafka's `Values`: what a text means when nothing says its type, and the text of a value.
+//! Kafka's `Values`: what a text means when nothing says its type, the text of a value, and the value that has a text.
 //!
-//! `SimpleHeaderConverter`, `InsertHeader` and `HeaderFrom` are made of these two. Source: Kafka
+//! `SimpleHeaderConverter`, `InsertHeader` and `HeaderFrom` are made of the first two. Source: Kafka
 //! `org.apache.kafka.connect.data.Values`.
 
 mod merge;
 mod parse;
+mod read;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -14,6 +15,7 @@ use crate::{ConnectSchema, SchemaType};
 use num_bigint::BigInt;
 
 pub use parse::{java_trim, parse_string};
+pub use read::read_text;
 pub use text::{json_text, temporal_text, write_row};
 
 /// A value with the type that its text was taken for.

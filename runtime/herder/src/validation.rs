@@ -155,7 +155,9 @@ impl Problems {
             return None;
         };
         self.values.insert(key.to_owned(), Some(plugin.class.clone()));
-        if kinds.contains(&plugin.kind) {
+        // A converter may be a header converter too.
+        let is_also = || registry.list().iter().any(|also| also.class == plugin.class && kinds.contains(&also.kind));
+        if kinds.contains(&plugin.kind) || is_also() {
             return Some(plugin);
         }
         self.add(key, format!("Class class {} does not implement the {interface} interface", plugin.class));

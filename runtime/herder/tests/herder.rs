@@ -3,6 +3,7 @@
 mod support;
 
 use sluice_client::FetchPartition;
+use sluice_connect_api::converter::ConverterKind;
 use sluice_herder::*;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -229,6 +230,23 @@ async fn what_a_reference_stands_for_is_in_no_message_about_it() {
     let infos = hub.herder.validate(given).await.unwrap();
     assert_eq!(infos.errors(), ["Invalid value ${test:N} for configuration batch.size: Not a number of type INT"]);
     assert!(!format!("{infos:?}").contains("geheim"));
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_header_converter_must_be_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    let (def, make) = (sluice_converters::string::config_def, sluice_converters::string::make);
+    hub.plugins.add_converter_of(ConverterKind::KeysAndValues, "test.Values", def, make);
+    for (class, expected) in [
+        ("test.Values", vec!["Class class test.Values does not implement the HeaderConverter interface"]),
+        ("org.apache.kafka.connect.storage.StringConverter", vec![]),
+        ("SimpleHeaderConverter", vec![]),
+    ] {
+        let given = [A_SOURCE.as_slice(), &[("name", "c"), ("header.converter", class)]].concat();
+        assert_eq!(hub.herder.validate(config(&given)).await.unwrap().errors(), expected, "{class}");
+    }
     hub.stop().await;
 }
 

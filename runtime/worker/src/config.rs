@@ -4,6 +4,9 @@ use sluice_connect_api::ConfigMap;
 use sluice_data::TaskId;
 use std::time::Duration;
 
+/// Takes a header's text as it is, and is what `header.converter` is when nobody says otherwise.
+pub(crate) const SIMPLE_HEADER_CONVERTER: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
+
 /// A converter and its own keys, at the worker's level. Source: Kafka `WorkerConfig`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConverterConfig {
@@ -33,6 +36,8 @@ pub struct WorkerConfig {
     pub key_converter: ConverterConfig,
     /// `value.converter` and its keys.
     pub value_converter: ConverterConfig,
+    /// `header.converter` and its keys.
+    pub header_converter: ConverterConfig,
     /// `task.shutdown.graceful.timeout.ms`: after it a stopping task is dropped.
     pub task_shutdown_graceful_timeout: Duration,
     pub plan_mode: PlanMode,
@@ -63,6 +68,7 @@ impl Default for WorkerConfig {
         Self {
             key_converter: json.clone(),
             value_converter: json,
+            header_converter: ConverterConfig::new(SIMPLE_HEADER_CONVERTER),
             task_shutdown_graceful_timeout: Duration::from_millis(5_000),
             plan_mode: PlanMode::Journalled,
             transactional_id_prefix: "connect".to_owned(),

@@ -17,6 +17,7 @@ pub(crate) enum Stage {
     Transformation,
     KeyConverter,
     ValueConverter,
+    HeaderConverter,
     KafkaProduce,
     TaskPut,
 }
@@ -28,6 +29,7 @@ impl Stage {
             Self::Transformation => "TRANSFORMATION",
             Self::KeyConverter => "KEY_CONVERTER",
             Self::ValueConverter => "VALUE_CONVERTER",
+            Self::HeaderConverter => "HEADER_CONVERTER",
             Self::KafkaProduce => "KAFKA_PRODUCE",
             Self::TaskPut => "TASK_PUT",
         }

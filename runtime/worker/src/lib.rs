@@ -21,6 +21,7 @@ mod config;
 mod converter_prepare;
 mod dead_letter;
 mod error_report;
+mod header_convert;
 mod inspect;
 mod predicate;
 mod redrive;

@@ -1,10 +1,10 @@
-//! Sink side: key and value bytes → Connect columns, one batch per schema, bad rows found by halves.
+//! Sink side: key, value and header bytes → Connect columns, one batch per schema, bad rows found by halves.
 
 use crate::error_report::{RecordError, Stage};
 use crate::sink_fetch::FetchedRows;
 use crate::source_convert::Converters;
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, NullArray, UInt32Array};
+use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, ListArray, NullArray, UInt32Array};
 use arrow_schema::{ArrowError, DataType, Field};
 use arrow_select::take::take;
 use sluice_connect_api::{ConvertError, Converted, Converter};
@@ -22,12 +22,9 @@ impl Converters {
         let mut todo = vec![(0, rows.offsets.len())];
         while let Some((from, length)) = todo.pop() {
             match self.convert_rows(topic, rows, from, length) {
-                Ok((keys, values)) => batches.extend(assemble(topic, rows, (from, length), &keys, &values)?),
+                Ok(columns) => batches.extend(assemble(topic, rows, (from, length), &columns)?),
                 Err((stage, error)) if length == 1 => {
-                    let class = if stage == Stage::KeyConverter { &self.key_class } else { &self.value_class };
-                    let (row_id, class) = (rows.offsets.value(from), Arc::clone(class));
-                    let (code, reason) = ("conversion".to_owned(), error.message);
-                    errors.push(RecordError { row_id, stage, class, code, reason });
+                    errors.push(self.record_error(stage, rows.offsets.value(from), error));
                 }
                 Err(_) => {
                     let half = length / 2;
@@ -39,20 +36,30 @@ impl Converters {
         Ok((batches, errors))
     }
 
-    #[allow(clippy::type_complexity, reason = "one caller, right above")]
     fn convert_rows(
         &self,
         topic: &str,
         rows: &FetchedRows,
         from: usize,
         length: usize,
-    ) -> Result<(Vec<Converted>, Vec<Converted>), (Stage, ConvertError)> {
+    ) -> Result<Columns, (Stage, ConvertError)> {
         let keys = convert_column(&*self.key, topic, &rows.keys.slice(from, length));
         let keys = keys.map_err(|error| (Stage::KeyConverter, error))?;
         let values = convert_column(&*self.value, topic, &rows.values.slice(from, length));
         let values = values.map_err(|error| (Stage::ValueConverter, error))?;
-        Ok((keys, values))
+        let headers = rows.headers.as_ref().map(|headers| headers.slice(from, length));
+        let converted = self.headers.to_connect_headers(topic, headers.as_ref());
+        let converted = converted.map_err(|error| (Stage::HeaderConverter, error))?;
+        Ok(Columns { keys, values, headers: converted.or(headers) })
     }
+}
+
+/// Some rows, converted.
+struct Columns {
+    keys: Vec<Converted>,
+    values: Vec<Converted>,
+    /// `None`: no record has any.
+    headers: Option<ListArray>,
 }
 
 /// No bytes are nothing under no schema, in every format.
@@ -70,8 +77,7 @@ fn assemble(
     topic: &Arc<str>,
     rows: &FetchedRows,
     (from, length): (usize, usize),
-    keys: &[Converted],
-    values: &[Converted],
+    Columns { keys, values, headers }: &Columns,
 ) -> Result<Vec<ConnectBatch>, BatchError> {
     let mut batches = Vec::new();
     for value in values {
@@ -84,8 +90,8 @@ fn assemble(
                 .key(&key.field, key_column)
                 .timestamps(pick_raw(&rows.timestamps)?.as_primitive().clone())
                 .offsets(pick_raw(&rows.offsets)?.as_primitive().clone());
-            if let Some(headers) = &rows.headers {
-                builder = builder.headers(pick_raw(headers)?.as_list().clone());
+            if let Some(headers) = headers {
+                builder = builder.headers(pick(headers, common.rows.as_ref())?.as_list().clone());
             }
             if let Some(tombstones) = tombstones(value, common.value_rows.as_ref(), &value_column)? {
                 builder = builder.tombstones(tombstones);

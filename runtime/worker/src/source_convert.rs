@@ -1,9 +1,10 @@
-//! Source side: Connect columns → key and value bytes, bad rows found by halves.
+//! Source side: Connect columns → key, value and header bytes, bad rows found by halves.
 
 use crate::clock::Clock;
 use crate::config::ConverterConfig;
 use crate::converter_prepare::Preparation;
 use crate::error_report::{RecordError, Stage};
+use crate::header_convert::HeaderConverter;
 use crate::retry::RetryPolicy;
 use crate::task_config::ConnectorSettings;
 use crate::task_run::Lifecycle;
@@ -11,18 +12,21 @@ use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray};
 use arrow_schema::{DataType, Field};
 use sluice_connect_api::{ConvertError, Converter, ConverterRole, PluginError, PluginRegistry};
 use sluice_data::ConnectBatch;
+use sluice_data::batch::HEADERS;
+use sluice_data::headers::headers_type;
 use std::sync::Arc;
 
-/// Key and value converters with the classes that errors name.
+/// The three converters with the classes that errors name.
 pub(crate) struct Converters {
     pub key: Box<dyn Converter>,
     pub value: Box<dyn Converter>,
     pub key_class: Arc<str>,
     pub value_class: Arc<str>,
+    pub headers: HeaderConverter,
     pub preparation: Preparation,
 }
 
-/// Rows ready for the log. `batch` still has their timestamps, headers and partitions.
+/// Rows ready for the log. `batch` has their timestamps, partitions, and headers with the log's bytes.
 pub(crate) struct ConvertedRows {
     pub batch: ConnectBatch,
     /// `None`: no row has a key.
@@ -48,6 +52,7 @@ impl Converters {
             value: make(ConverterRole::Value, &settings.value_converter)?,
             key_class: full_name(&settings.key_converter),
             value_class: full_name(&settings.value_converter),
+            headers: HeaderConverter::build(&settings.header_converter, plugins)?,
             preparation: Preparation { retry, clock, lifecycle },
         })
     }
@@ -59,8 +64,10 @@ impl Converters {
         let mut todo = vec![batch];
         while let Some(part) = todo.pop() {
             match self.convert(&part) {
-                Ok((keys, values)) => converted.push(ConvertedRows { batch: part, keys, values }),
-                Err((stage, error)) if part.len() == 1 => errors.push(self.record_error(stage, &part, error)),
+                Ok(rows) => converted.push(rows),
+                Err((stage, error)) if part.len() == 1 => {
+                    errors.push(self.record_error(stage, part.row_ids().value(0), error));
+                }
                 Err(_) => {
                     let half = part.len() / 2;
                     todo.push(part.slice(half, part.len() - half));
@@ -71,22 +78,31 @@ impl Converters {
         (converted, errors)
     }
 
-    #[allow(clippy::type_complexity, reason = "one caller, right above")]
-    fn convert(
-        &self,
-        batch: &ConnectBatch,
-    ) -> Result<(Option<BinaryArray>, Option<BinaryArray>), (Stage, ConvertError)> {
+    /// Headers come first here and last in a sink, as in Kafka.
+    fn convert(&self, batch: &ConnectBatch) -> Result<ConvertedRows, (Stage, ConvertError)> {
         let topic = batch.topic();
+        let converted = self.with_header_bytes(batch).map_err(|error| (Stage::HeaderConverter, error))?;
         let keys = convert_column(&*self.key, topic, batch.key_field(), batch.key(), None);
         let keys = keys.map_err(|error| (Stage::KeyConverter, error))?;
         let values = convert_column(&*self.value, topic, batch.value_field(), batch.value(), batch.tombstones());
         let values = values.map_err(|error| (Stage::ValueConverter, error))?;
-        Ok((keys, values))
+        Ok(ConvertedRows { batch: converted, keys, values })
     }
 
-    pub fn record_error(&self, stage: Stage, row: &ConnectBatch, error: ConvertError) -> RecordError {
-        let class = if stage == Stage::KeyConverter { &self.key_class } else { &self.value_class };
-        let row_id = row.row_ids().value(0);
+    fn with_header_bytes(&self, batch: &ConnectBatch) -> Result<ConnectBatch, ConvertError> {
+        let Some(headers) = self.headers.from_connect_headers(batch.topic(), batch.headers())? else {
+            return Ok(batch.clone());
+        };
+        let replaced = batch.with_column(HEADERS, &Field::new(HEADERS, headers_type(), false), Arc::new(headers));
+        replaced.map_err(|error| ConvertError::new(error.to_string()))
+    }
+
+    pub fn record_error(&self, stage: Stage, row_id: i64, error: ConvertError) -> RecordError {
+        let class = match stage {
+            Stage::KeyConverter => &self.key_class,
+            Stage::HeaderConverter => &self.headers.class,
+            _ => &self.value_class,
+        };
         RecordError { row_id, stage, class: Arc::clone(class), code: "conversion".to_owned(), reason: error.message }
     }
 }

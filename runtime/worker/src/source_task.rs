@@ -67,7 +67,7 @@ impl WorkerSourceTask {
         let (offsets, budget) = (context.offsets.clone(), parts.shared.budget.clone());
         let appends = Appends::new(producer, offsets, connector, budget, dead_letters);
         let originals = Originals::new(&context.plugins)?;
-        let topics = TopicCreator::new(admin, settings.topic_partitions, settings.topic_settings.clone());
+        let topics = TopicCreator::new(admin, settings.topic_creation.clone());
         let metrics = SourceTaskMetrics::new(connector.as_str(), parts.spec.id.index);
         let (idle_wait, failed_polls, is_abandoned) = (IDLE_WAIT_MIN, 0, false);
         Ok(Self {

@@ -1,12 +1,15 @@
 //! The keys that every connector has, read once when its task starts. Source: Kafka `ConnectorConfig`,
 //! `SinkConnectorConfig`, `SourceConnectorConfig`.
 
+mod topic_creation;
+
 use crate::config::{ConverterConfig, WorkerConfig};
 use regex::Regex;
 use sluice_connect_api::ConfigMap;
-use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub(crate) use topic_creation::TopicCreation;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorTolerance {
@@ -71,10 +74,11 @@ pub(crate) struct TransformationConfig {
 pub(crate) struct ConnectorSettings {
     pub key_converter: ConverterConfig,
     pub value_converter: ConverterConfig,
+    pub header_converter: ConverterConfig,
     pub transformations: Vec<TransformationConfig>,
     pub errors: ErrorConfig,
-    pub topic_partitions: i32,
-    pub topic_settings: BTreeMap<String, String>,
+    /// Sources only.
+    pub topic_creation: TopicCreation,
     /// Sinks only.
     pub topics: Option<TopicSelection>,
     pub on_gap: OnGap,
@@ -96,10 +100,10 @@ impl ConnectorSettings {
         let settings = Self {
             key_converter: keys.converter("key.converter", &worker.key_converter),
             value_converter: keys.converter("value.converter", &worker.value_converter),
+            header_converter: keys.converter("header.converter", &worker.header_converter),
             transformations: keys.transformations(),
             errors: keys.errors(),
-            topic_partitions: keys.parsed::<i32>("topic.creation.default.partitions").unwrap_or(1).max(1),
-            topic_settings: keys.topic_settings(),
+            topic_creation: keys.topic_creation(),
             topics: keys.topics(),
             on_gap: keys.one_of("sluice.on.gap", &[("fail", OnGap::Fail), ("skip", OnGap::Skip)]),
             offset_reset: keys.one_of(
@@ -210,15 +214,6 @@ impl Keys<'_> {
         }
     }
 
-    /// What is set for the default group besides its size.
-    fn topic_settings(&self) -> BTreeMap<String, String> {
-        let mut settings = self.below("topic.creation.default.");
-        for own in ["partitions", "replication.factor", "include", "exclude"] {
-            settings.remove(own);
-        }
-        settings
-    }
-
     fn topics(&mut self) -> Option<TopicSelection> {
         if let Some(pattern) = self.text("topics.regex").map(str::to_owned) {
             // Java matches the whole name.
@@ -264,6 +259,7 @@ mod tests {
         let settings = ConnectorSettings::parse(&at_connector, &worker).unwrap();
         assert_eq!(settings.value_converter.config, config(&[("x", "1")]));
         assert_eq!(settings.key_converter, worker.key_converter);
+        assert_eq!(settings.header_converter, worker.header_converter);
         let at_worker = ConnectorSettings::parse(&config(&[("value.converter.x", "1")]), &worker).unwrap();
         assert_eq!(at_worker.value_converter, worker.value_converter);
     }

@@ -1,15 +1,14 @@
 //! Topics that a source writes to, created when they are missing.
 
+use crate::task_config::TopicCreation;
 use crate::task_error::TaskError;
-use sluice_client::{Admin, AdminError, NewTopic, TopicConfig, TopicDescription, TopicName};
+use sluice_client::{Admin, AdminError, NewTopic, TopicDescription, TopicName};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) struct TopicCreator {
     admin: Arc<dyn Admin>,
-    /// `topic.creation.default.partitions`.
-    partitions: i32,
-    settings: TopicConfig,
+    creation: TopicCreation,
     known: HashMap<TopicName, Known>,
 }
 
@@ -19,8 +18,8 @@ struct Known {
 }
 
 impl TopicCreator {
-    pub fn new(admin: Arc<dyn Admin>, partitions: i32, settings: TopicConfig) -> Self {
-        Self { admin, partitions, settings, known: HashMap::new() }
+    pub fn new(admin: Arc<dyn Admin>, creation: TopicCreation) -> Self {
+        Self { admin, creation, known: HashMap::new() }
     }
 
     /// The topic, created if it was not there.
@@ -53,7 +52,8 @@ impl TopicCreator {
         if let Some(topic) = self.admin.describe_topic(name).await? {
             return Ok(topic);
         }
-        let (partitions, config) = (self.partitions, self.settings.clone());
+        let settings = self.creation.settings_for(name);
+        let (partitions, config) = (settings.partitions, settings.config.clone());
         match self.admin.create_topic(NewTopic { name: Arc::clone(name), partitions, config }).await {
             // Another task was quicker.
             Err(AdminError::TopicExists { topic }) => {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// Keys that a connector takes from its worker when it has none of its own.
-const OF_WORKER: [&str; 2] = ["key.converter", "value.converter"];
+const OF_WORKER: [&str; 3] = ["key.converter", "value.converter", "header.converter"];
 
 /// A hub that is busy takes a moment to make a new connector what it should be.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -123,7 +123,7 @@ impl Target {
         let mut notes = Vec::new();
         let worker: Vec<&str> = OF_WORKER.into_iter().filter(|key| !found.config.contains_key(*key)).collect();
         if !worker.is_empty() {
-            notes.push(format!("takes {} from the worker: the hub's must be the same", worker.join(" and ")));
+            notes.push(format!("takes {} from the worker: the hub's must be the same", worker.join(", ")));
         }
         if !found.is_sink() {
             return Ok((found.offsets().to_vec(), notes));

@@ -1,5 +1,8 @@
-use super::{Parsed, json_text, parse_string};
+use super::{Parsed, json_text, parse_string, read_text, write_row};
+use crate::ConnectSchema;
+use crate::schema::{DATE, DECIMAL, TIME, TIMESTAMP, payload_to_row, row_to_payload};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 fn text(text: &str) -> Parsed {
     Parsed::String(text.to_owned())
@@ -111,5 +114,82 @@ proptest! {
             // A list of numbers keeps its widest type only as long as one of them needs it.
             prop_assert_eq!(parse_string(&parsed.to_text().unwrap()).to_text(), parsed.to_text());
         }
+    }
+}
+
+/// The text of a payload under its schema, and what is read back from it.
+fn text_and_back(schema: &Value, payload: &Value) -> (String, Option<Value>) {
+    let schema = ConnectSchema::from_json(schema).unwrap();
+    let field = schema.to_field("f").unwrap();
+    let row = payload_to_row(&field, payload).unwrap_or_else(|| panic!("{payload} under {}", schema.to_json()));
+    let mut text = String::new();
+    assert!(write_row(&field, &row, 0, &mut text).unwrap());
+    let read = read_text(&schema, &text);
+    let back = read.and_then(|payload| row_to_payload(&field, &payload_to_row(&field, &payload)?, 0));
+    (text, back)
+}
+
+#[test]
+fn the_text_of_a_value_of_every_type_reads_back() {
+    let optional_int = json!({"type": "int32", "optional": true});
+    let text = json!({"type": "string"});
+    let date = json!({"type": "int32", "name": DATE});
+    let timestamp = json!({"type": "int64", "name": TIMESTAMP});
+    let decimal = json!({"type": "bytes", "name": DECIMAL, "parameters": {"scale": "2"}});
+    for (schema, payload, expected) in [
+        (json!({"type": "int8"}), json!(-7), "-7"),
+        (json!({"type": "int64"}), json!(i64::MIN), "-9223372036854775808"),
+        (json!({"type": "float"}), json!(0.1), "0.1"),
+        (json!({"type": "double"}), json!(0.123_456_789_123_456_78), "0.12345678912345678"),
+        (json!({"type": "double"}), json!("-Infinity"), "-Infinity"),
+        (json!({"type": "boolean"}), json!(false), "false"),
+        (text.clone(), json!("[1, \"x\"]"), "[1, \"x\"]"),
+        (text.clone(), json!(""), ""),
+        (json!({"type": "bytes"}), json!("AQI="), "AQI="),
+        (decimal.clone(), json!("gA=="), "-1.28"),
+        (date.clone(), json!(18_000), "2019-04-14"),
+        (json!({"type": "int32", "name": TIME}), json!(86_399_999), "23:59:59.999Z"),
+        (timestamp.clone(), json!(1_566_570_894_346_i64), "2019-08-23T14:34:54.346Z"),
+        (timestamp.clone(), json!(1_566_518_400_000_i64), "2019-08-23"),
+        (json!({"type": "array", "items": optional_int}), json!([1, null, -3]), "[1,null,-3]"),
+        (json!({"type": "array", "items": text}), json!(["null", "a\"b", ",]"]), "[\"null\",\"a\\\"b\",\",]\"]"),
+        (json!({"type": "array", "items": timestamp}), json!([1_566_570_894_346_i64]), "[2019-08-23T14:34:54.346Z]"),
+        (json!({"type": "array", "items": decimal}), json!([]), "[]"),
+        (json!({"type": "map", "keys": date, "values": text}), json!([[18_000, "\\"]]), "{2019-04-14:\"\\\\\"}"),
+        (
+            json!({"type": "map", "keys": timestamp, "values": optional_int}),
+            json!([[1_566_570_894_346_i64, 5]]),
+            "{2019-08-23T14:34:54.346Z:5}",
+        ),
+        (
+            json!({"type": "struct", "fields": [
+                {"type": "bytes", "field": "a:\"", "optional": true},
+                {"type": "struct", "field": "b", "fields": [{"type": "double", "field": "c"}]}
+            ]}),
+            json!({"a:\"": null, "b": {"c": 1.5}}),
+            "{\"a:\\\"\":null,\"b\":{\"c\":1.5}}",
+        ),
+    ] {
+        let (text, back) = text_and_back(&schema, &payload);
+        assert_eq!(text, expected);
+        assert_eq!(back, Some(payload), "{text} under {schema}");
+    }
+}
+
+#[test]
+fn a_text_that_does_not_say_its_value_is_refused() {
+    let named = |kind: &str, name: &str| json!({"type": kind, "name": name});
+    for (schema, text) in [
+        (json!({"type": "int32"}), "1.5"),
+        (json!({"type": "boolean"}), "yes"),
+        (named("int32", DATE), "00:00:00.000Z"),
+        (named("int64", TIMESTAMP), "12:34:56.789Z"),
+        (json!({"type": "array", "items": {"type": "int8"}}), "[1,2"),
+        (json!({"type": "array", "items": {"type": "int8"}}), "[1]]"),
+        (json!({"type": "map", "keys": {"type": "string"}, "values": {"type": "int8"}}), "{a:1}"),
+        (json!({"type": "struct", "fields": [{"type": "int8", "field": "a"}]}), "{\"b\":1}"),
+    ] {
+        let schema = ConnectSchema::from_json(&schema).unwrap();
+        assert_eq!(read_text(&schema, text), None, "{text}");
     }
 }

@@ -18,7 +18,8 @@ use std::sync::LazyLock;
 
 const MS_PER_DAY: i64 = 86_400_000;
 
-static FORMATS: LazyLock<[DateFormat; 3]> = LazyLock::new(|| {
+/// Of a time, a date and a timestamp.
+pub(super) static FORMATS: LazyLock<[DateFormat; 3]> = LazyLock::new(|| {
     ["HH:mm:ss.SSS'Z'", "yyyy-MM-dd", "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"]
         .map(|pattern| DateFormat::new(pattern).expect("the pattern is right"))
 });

@@ -14,30 +14,24 @@ struct Role {
     name: &'static str,
     interface: &'static str,
     kinds: &'static [&'static str],
-    role: Option<ConverterRole>,
+    role: ConverterRole,
 }
 
 const ROLES: [Role; 3] = [
-    Role {
-        key: "key.converter",
-        name: "key",
-        interface: "Converter",
-        kinds: &["converter"],
-        role: Some(ConverterRole::Key),
-    },
+    Role { key: "key.converter", name: "key", interface: "Converter", kinds: &["converter"], role: ConverterRole::Key },
     Role {
         key: "value.converter",
         name: "value",
         interface: "Converter",
         kinds: &["converter"],
-        role: Some(ConverterRole::Value),
+        role: ConverterRole::Value,
     },
     Role {
         key: "header.converter",
         name: "header",
         interface: "HeaderConverter",
-        kinds: &["header_converter", "converter"],
-        role: None,
+        kinds: &["header_converter"],
+        role: ConverterRole::Header,
     },
 ];
 
@@ -129,9 +123,7 @@ fn add_one(
         infos.configs.push(super::ConfigInfo { definition, value });
     }
     own.remove(TYPE);
-    if let (true, Some(converter_role)) = (is_right, role.role)
-        && let Err(PluginError::Config { reason, .. }) = registry.converter(&plugin.class, converter_role, &own)
-    {
+    if is_right && let Err(PluginError::Config { reason, .. }) = registry.converter(&plugin.class, role.role, &own) {
         problems.invalid(role.key, &plugin.class, &reason);
     }
 }

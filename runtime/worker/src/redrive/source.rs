@@ -27,8 +27,7 @@ impl Redrive {
         let broker = Arc::clone(&self.parts.shared.context.broker);
         let transactional_id = self.transactional_id();
         let producer = self.parts.patiently(|| broker.producer(&transactional_id)).await?;
-        let (partitions, settings) = (self.settings.topic_partitions, self.settings.topic_settings.clone());
-        let mut topics = TopicCreator::new(broker.admin(), partitions, settings);
+        let mut topics = TopicCreator::new(broker.admin(), self.settings.topic_creation.clone());
         let mut outcomes = Vec::with_capacity(letters.len());
         for letter in &letters {
             let outcome = match self.make(letter).await? {

@@ -2,6 +2,7 @@
 
 mod backpressure;
 mod dead_letters;
+mod headers;
 mod observed;
 mod redrive;
 mod rotation;

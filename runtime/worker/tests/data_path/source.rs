@@ -67,6 +67,28 @@ async fn source_keys_choose_partitions_as_kafka_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sources_topic_is_made_as_the_first_group_that_matches_says() {
+    let folder = tempdir().unwrap();
+    let hub = Hub::start(&open_broker(folder.path())).await;
+    hub.counter.give(10, 10);
+    let entries = [
+        ("topic.creation.groups", "others,counted"),
+        ("topic.creation.default.partitions", "4"),
+        ("topic.creation.default.replication.factor", "1"),
+        ("topic.creation.others.include", ".*"),
+        ("topic.creation.others.exclude", "num.*"),
+        ("topic.creation.others.partitions", "2"),
+        ("topic.creation.counted.include", "num[a-z]+"),
+        ("topic.creation.counted.partitions", "3"),
+        ("topic.creation.counted.cleanup.policy", "compact"),
+    ];
+    hub.run(source_spec(&entries)).await;
+    hub.counter.until_committed(10).await;
+    let topic = hub.broker.admin().describe_topic("numbers").await.unwrap().unwrap();
+    assert_eq!((topic.partitions, topic.config["cleanup.policy"].as_str()), (3, "compact"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn source_partitions_that_a_record_asks_for_are_kept_or_refused() {
     let folder = tempdir().unwrap();
     let hub = Hub::start(&open_broker(folder.path())).await;

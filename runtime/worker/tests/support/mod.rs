@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use sink::{RecordingSink, Target};
 use sluice_client::{Append, Broker, FetchPartition, NewTopic, PartitionRecords, TopicPartition};
 use sluice_connect_api::{ConfigMap, ConnectorCapabilities, ConnectorKind, PluginRegistry};
-use sluice_data::{ConnectorName, SourceOffset, TaskId};
+use sluice_data::headers::row_headers;
+use sluice_data::{ConnectBatch, ConnectorName, SourceOffset, TaskId};
 use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
 use sluice_protocol::{RecordBatchBuilder, batches};
 use sluice_storage::{OFFSET_TOPIC, OffsetBackingStore, PLAN_TOPIC, TopicLog, TopicLogConfig};
@@ -227,6 +228,25 @@ impl Record {
             value: record.value.map(text),
             headers: headers.map(|header| (text(header.key), text(header.value.unwrap_or_default()))).collect(),
         }
+    }
+}
+
+/// A header as it stands in a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchHeader {
+    pub name: String,
+    pub value: Option<Vec<u8>>,
+    pub schema: Option<String>,
+}
+
+impl BatchHeader {
+    pub fn new(name: &str, value: Option<&[u8]>, schema: Option<&str>) -> Self {
+        Self { name: name.to_owned(), value: value.map(<[u8]>::to_vec), schema: schema.map(str::to_owned) }
+    }
+
+    pub fn of_row(batch: &ConnectBatch, row: usize) -> Vec<Self> {
+        let headers = batch.headers().into_iter().flat_map(|headers| row_headers(headers, row));
+        headers.map(|header| Self::new(header.name, header.value, header.schema)).collect()
     }
 }
 

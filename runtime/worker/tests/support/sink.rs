@@ -1,7 +1,7 @@
 //! A sink that writes down every delivery, and a target that recognises deliveries by their token.
 
-use super::Watched;
 use super::source::definition;
+use super::{BatchHeader, Watched};
 use arrow_array::{Array, StringArray};
 use sluice_connect_api::connector::ConnectorContext;
 use sluice_connect_api::sink::PartitionOffset;
@@ -20,6 +20,8 @@ pub const CLASS: &str = "test.RecordingSink";
 pub struct State {
     /// Every call of `put`, also those that failed.
     pub deliveries: Vec<Delivery>,
+    /// Of every row of every put, by offset.
+    pub headers: BTreeMap<i64, Vec<BatchHeader>>,
     /// Rows by token: a token that is there already changes nothing, as in a target that deduplicates.
     pub stored: BTreeMap<String, Vec<(i64, String)>>,
     /// Given by the next puts, in order; nothing is stored then.
@@ -109,7 +111,11 @@ impl SinkTask for Task {
         self.target.0.until("an end of the hanging", |state| !state.hangs).await;
         let mut rows: Vec<(i64, String)> = batches.iter().flat_map(rows).collect();
         rows.sort();
+        let headers = batches.iter().flat_map(|batch| {
+            (0..batch.len()).map(|row| (batch.row_ids().value(row), BatchHeader::of_row(batch, row)))
+        });
         self.target.0.change(|state| {
+            state.headers.extend(headers);
             state.deliveries.push(delivery.clone());
             if let Some(error) = state.errors.pop_front() {
                 return Err(error);

@@ -1,6 +1,6 @@
 //! A source that counts: `n-0`, `n-1`, … up to a total, with its position as offset.
 
-use super::Watched;
+use super::{BatchHeader, Watched};
 use arrow_array::{Int32Array, StringArray};
 use arrow_schema::{DataType, Field};
 use sluice_connect_api::connector::ConnectorContext;
@@ -8,8 +8,9 @@ use sluice_connect_api::{
     ConfigDef, ConnectError, Connector, ConnectorKind, PluginDefinition, PluginFactory, PolledBatches, SinkTask,
     SourceOffsetPair, SourceTask, TaskContext,
 };
+use sluice_data::headers::{Header, HeadersBuilder};
 use sluice_data::{ConnectBatch, SourcePartition};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 pub const CLASS: &str = "test.CountingSource";
@@ -25,6 +26,8 @@ pub struct Script {
     pub rejected: Vec<i64>,
     /// Numbers that become a value of no schema that the converter knows.
     pub keyed: bool,
+    /// Of the records of these numbers.
+    pub headers: BTreeMap<i64, Vec<BatchHeader>>,
     /// The partition that every record asks for.
     pub partition: Option<i32>,
     pub polls: u64,
@@ -147,6 +150,16 @@ fn batch(numbers: &[i64], script: &Script) -> ConnectBatch {
     let mut builder = ConnectBatch::builder("numbers", &field, Arc::new(StringArray::from(text("n"))));
     if script.keyed {
         builder = builder.key(&field, Arc::new(StringArray::from(text("k"))));
+    }
+    if !script.headers.is_empty() {
+        let mut headers = HeadersBuilder::default();
+        for number in numbers {
+            for BatchHeader { name, value, schema } in script.headers.get(number).into_iter().flatten() {
+                headers.push(Header { name, value: value.as_deref(), schema: schema.as_deref() });
+            }
+            headers.end_row();
+        }
+        builder = builder.headers(headers.finish());
     }
     if let Some(partition) = script.partition {
         builder = builder.partitions(Int32Array::from_value(partition, numbers.len()));

@@ -7,6 +7,7 @@ use super::pipeline::{LAST, Pipeline, Record};
 const BYTES: &str = "org.apache.kafka.connect.converters.ByteArrayConverter";
 const INTEGER: &str = "org.apache.kafka.connect.converters.IntegerConverter";
 const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
+const LONG: &str = "org.apache.kafka.connect.converters.LongConverter";
 const STRING: &str = "org.apache.kafka.connect.storage.StringConverter";
 const CONTEXT_OFF: (&str, &str) = ("errors.deadletterqueue.context.headers.enable", "false");
 
@@ -19,6 +20,8 @@ pub fn pipelines() -> Vec<Pipeline> {
         without_context(),
         keys_of_a_wrong_length(),
         both_converters(),
+        headers_that_are_no_numbers(),
+        headers_that_are_no_json(),
         text_that_is_no_number(),
         a_field_of_no_struct(),
         the_second_of_three(),
@@ -114,6 +117,45 @@ fn both_converters() -> Pipeline {
         ("value.converter.schemas.enable", "false"),
     ];
     pipeline("both", &config, records)
+}
+
+/// After key and value, in the order of the headers.
+fn headers_that_are_no_numbers() -> Pipeline {
+    let good: &[u8] = b"\0\0\0\0\0\0\x01\x02";
+    let records = vec![
+        value(b"{}").header("n", Some(good)),
+        value(b"{}").header("n", Some(b"258")),
+        value(b"{}").header("n", None),
+        value(b"{}").header("n", Some(b"")),
+        value(b"{}"),
+        value(b"{").header("n", Some(b"the value fails first")),
+        Record::new(None, None).header("n", Some(b"\xff\xfe")),
+        value(b"{}").header("", Some(b"nine bytes")).header("n", Some(good)),
+        value(b"{}").header("n", Some(good)).header("n", Some(b"\x01")).header("\u{fc}ber", None),
+        value(b"{}").header(LAST, Some(b"last")),
+    ];
+    let config = [
+        ("key.converter", BYTES),
+        ("value.converter", JSON),
+        ("value.converter.schemas.enable", "false"),
+        ("header.converter", LONG),
+    ];
+    pipeline("header", &config, records)
+}
+
+fn headers_that_are_no_json() -> Pipeline {
+    let records = vec![
+        value(b"text").header("own", Some(br#"{"schema": {"type": "int8"}, "payload": 7}"#)),
+        value(b"text").header("own", Some(br#"{"schema": {"type": "int8"}, "payload": "x"}"#)),
+        value(b"text").header("own", Some(b"7")),
+        value(b"text").header("own", Some(b"{")).header("own", Some(b"}")),
+        value(b"text").header("null", None),
+        value(b"text").header("\u{fc}", Some("\u{df}".as_bytes())),
+        Record::new(Some(b"\xff"), None).header("own", Some(b"\xff")),
+        value(b"text").header(LAST, Some(b"[")),
+    ];
+    let config = [("key.converter", BYTES), ("value.converter", STRING), ("header.converter", "JsonConverter")];
+    pipeline("header-json", &config, records)
 }
 
 fn text_that_is_no_number() -> Pipeline {
