@@ -4,12 +4,14 @@ use crate::budget::Reservation;
 use crate::error_report::RecordError;
 use sluice_connect_api::ConnectorCapabilities;
 use sluice_data::{BatchError, ConnectBatch};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// A batch never grows beyond this unless the connector says so.
 const BATCH_BYTES_DEFAULT: usize = 64 << 20;
 
-/// When a batch is closed; whichever comes first. From [`ConnectorCapabilities`].
+/// When a batch is closed; whichever comes first. From [`ConnectorCapabilities`] and `consumer.override.max.poll.records`, which
+/// bounds what a connector is given at once and not what it makes one object or transaction of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rotation {
     /// `batch.records`: exactly so many rows.
@@ -26,14 +28,17 @@ pub(crate) struct Rotation {
 
 impl Rotation {
     #[must_use]
-    pub fn new(capabilities: &ConnectorCapabilities) -> Self {
+    pub fn new(capabilities: &ConnectorCapabilities, max_poll_records: Option<NonZeroUsize>) -> Self {
         let number = |name: &str| capabilities.get(name)?.parse::<u64>().ok().filter(|number| *number > 0);
+        let immediate = capabilities.get("batch.partial") != Some("wait");
+        let records = number("batch.records").map(|records| records as usize);
+        let at_once = max_poll_records.map(NonZeroUsize::get).filter(|_| immediate);
         Self {
-            records: number("batch.records").map(|records| records as usize),
+            records: records.into_iter().chain(at_once).min(),
             bytes: number("batch.bytes").map_or(BATCH_BYTES_DEFAULT, |bytes| bytes as usize),
             interval: number("batch.interval-ms").map(Duration::from_millis),
             schedule_ms: number("batch.schedule-ms").map(|ms| ms as i64),
-            immediate: capabilities.get("batch.partial") != Some("wait"),
+            immediate,
         }
     }
 }

@@ -91,7 +91,7 @@ impl WorkerSinkTask {
             task: None,
             chain,
             converters,
-            rotation: Rotation::new(&spec.capabilities),
+            rotation: Rotation::new(&spec.capabilities, settings.max_poll_records),
             consumer: context.broker.consumer(),
             producer,
             journal,
@@ -366,6 +366,7 @@ impl WorkerSinkTask {
 
     pub(crate) fn fetch_requests(&self) -> Vec<FetchPartition> {
         let max_bytes = PARTITION_FETCH_BYTES_MIN.max(self.fetch_bytes() / self.partitions.len().max(1));
+        let max_bytes = self.settings.max_partition_fetch_bytes.map_or(max_bytes, |limit| max_bytes.min(limit.get()));
         let request = |assigned: &AssignedPartition| FetchPartition {
             partition: assigned.partition.clone(),
             offset: assigned.position,

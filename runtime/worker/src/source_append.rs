@@ -13,7 +13,7 @@ use sluice_client::{Append, AppendError, PartitionRecords, TopicDescription, Top
 use sluice_connect_api::SourceOffsetPair;
 use sluice_data::headers::row_headers;
 use sluice_data::{ConnectorName, SourceOffset, SourcePartition};
-use sluice_protocol::{EncodeError, RecordBatchBuilder, partition_for_key};
+use sluice_protocol::{Compression, EncodeError, RecordBatchBuilder, compressed, partition_for_key};
 use sluice_storage::{OffsetBackingStore, TopicLogEntry};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -195,6 +195,7 @@ pub(crate) struct Appends {
     connector: ConnectorName,
     budget: MemoryBudget,
     dead_letters: Option<DeadLetterQueue>,
+    codec: Compression,
     pub pending: PendingAppend,
     sent: VecDeque<SentAppend>,
     /// Durable, and the task has not heard of it.
@@ -208,10 +209,11 @@ impl Appends {
         connector: &ConnectorName,
         budget: MemoryBudget,
         dead_letters: Option<DeadLetterQueue>,
+        codec: Compression,
     ) -> Self {
         let (connector, pending) = (connector.clone(), PendingAppend::default());
         let (sent, durable) = (VecDeque::new(), VecDeque::new());
-        Self { producer, offsets, connector, budget, dead_letters, pending, sent, durable }
+        Self { producer, offsets, connector, budget, dead_letters, codec, pending, sent, durable }
     }
 
     #[must_use]
@@ -240,7 +242,7 @@ impl Appends {
         if let Some(queue) = &self.dead_letters {
             append.records.extend(queue.encode_polled(&pending.letters));
         }
-        append.records.extend(pending.into_records());
+        append.records.extend(self.compressed(pending.into_records()));
         if append.is_empty() {
             return Ok(());
         }
@@ -307,6 +309,15 @@ impl Appends {
             }
         }
         Ok(())
+    }
+
+    fn compressed(&self, mut all: Vec<PartitionRecords>) -> Vec<PartitionRecords> {
+        if self.codec != Compression::None {
+            for one in &mut all {
+                one.records = compressed(&one.records, self.codec).expect("batches that were built just now").into();
+            }
+        }
+        all
     }
 
     /// The oldest append that is durable by now, once.

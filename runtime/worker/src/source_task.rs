@@ -13,6 +13,7 @@ use crate::transformation_chain::TransformationChain;
 use sluice_connect_api::source::PolledBatches;
 use sluice_connect_api::{ConnectError, ErrorKind, SourceOffsetPair, SourceTask};
 use sluice_data::ConnectBatch;
+use sluice_protocol::Compression;
 use sluice_telemetry::SourceTaskMetrics;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,9 @@ impl WorkerSourceTask {
         let open = || DeadLetterQueue::open(&*admin, &settings.errors, &parts.spec.id, &errors.metrics);
         let dead_letters = parts.patiently(open).await?;
         let (offsets, budget) = (context.offsets.clone(), parts.shared.budget.clone());
-        let appends = Appends::new(producer, offsets, connector, budget, dead_letters);
+        // An Apache Kafka's producer has a setting of its own for it.
+        let codec = if context.config.waits_for_log { Compression::None } else { settings.compression };
+        let appends = Appends::new(producer, offsets, connector, budget, dead_letters, codec);
         let originals = Originals::new(&context.plugins)?;
         let topics = TopicCreator::new(admin, settings.topic_creation.clone());
         let metrics = SourceTaskMetrics::new(connector.as_str(), parts.spec.id.index);

@@ -6,6 +6,8 @@ mod topic_creation;
 use crate::config::{ConverterConfig, WorkerConfig};
 use regex::Regex;
 use sluice_connect_api::ConfigMap;
+use sluice_protocol::Compression;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -83,6 +85,12 @@ pub(crate) struct ConnectorSettings {
     pub topics: Option<TopicSelection>,
     pub on_gap: OnGap,
     pub offset_reset: OffsetReset,
+    /// Records that a sink is given at once, where it takes what there is.
+    pub max_poll_records: Option<NonZeroUsize>,
+    /// What a sink reads of one partition at once.
+    pub max_partition_fetch_bytes: Option<NonZeroUsize>,
+    /// Of a source's records in the embedded log.
+    pub compression: Compression,
 }
 
 /// Everything that is wrong with a task's common keys.
@@ -109,6 +117,18 @@ impl ConnectorSettings {
             offset_reset: keys.one_of(
                 "consumer.override.auto.offset.reset",
                 &[("earliest", OffsetReset::Earliest), ("latest", OffsetReset::Latest)],
+            ),
+            max_poll_records: keys.parsed("consumer.override.max.poll.records"),
+            max_partition_fetch_bytes: keys.parsed("consumer.override.max.partition.fetch.bytes"),
+            compression: keys.one_of(
+                "producer.override.compression.type",
+                &[
+                    ("none", Compression::None),
+                    ("gzip", Compression::Gzip),
+                    ("snappy", Compression::Snappy),
+                    ("lz4", Compression::Lz4),
+                    ("zstd", Compression::Zstd),
+                ],
             ),
         };
         if keys.problems.is_empty() { Ok(settings) } else { Err(TaskConfigError { problems: keys.problems }) }

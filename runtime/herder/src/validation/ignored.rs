@@ -24,6 +24,15 @@ pub(super) fn ignored_keys(registry: &PluginRegistry, config: &ConfigMap, infos:
 const COPIES: &str =
     "topics are created with the log's own number of copies: one embedded, a cluster's default.replication.factor";
 
+/// Settings of clients that tasks follow.
+const EFFECTIVE_OVERRIDES: [&str; 5] = [
+    "consumer.override.group.id",
+    "consumer.override.auto.offset.reset",
+    "consumer.override.max.poll.records",
+    "consumer.override.max.partition.fetch.bytes",
+    "producer.override.compression.type",
+];
+
 fn why_ignored(registry: &PluginRegistry, config: &ConfigMap, key: &str) -> Option<&'static str> {
     for converter in common_keys::converter_key_names() {
         let Some(own) = key.strip_prefix(converter).and_then(|rest| rest.strip_prefix('.')) else { continue };
@@ -32,6 +41,9 @@ fn why_ignored(registry: &PluginRegistry, config: &ConfigMap, key: &str) -> Opti
         };
         let known = registry.config_def(class.trim()).is_ok_and(|(_, def)| def.get(own).is_some());
         return (!known).then_some("the converter has no such key");
+    }
+    if EFFECTIVE_OVERRIDES.contains(&key) {
+        return None;
     }
     if PREFIXES.iter().any(|prefix| key.starts_with(prefix)) {
         return Some("tasks use the hub's own clients; those of an Apache Kafka are set up in the worker config");

@@ -34,6 +34,21 @@ async fn a_batch_ends_after_exactly_so_many_records() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn max_poll_records_bounds_what_a_sink_is_given_at_once_and_no_object() {
+    let (hub, _clock, _folder) = hub().await;
+    hub.produce("numbers", &["a", "b", "c", "d", "e"]).await;
+    let two = ("consumer.override.max.poll.records", "2");
+    let id = hub.run(sink_spec(&[two], &[])).await;
+    hub.target.until_rows(5).await;
+    hub.worker.stop_task(&id).await;
+    assert_eq!(ranges(&hub), [(0, 1), (2, 3), (4, 4)]);
+    hub.produce("numbers", &["f", "g", "h"]).await;
+    hub.run(sink_spec(&[two], &[("batch.records", "3"), WAIT])).await;
+    hub.target.until_rows(8).await;
+    assert_eq!(ranges(&hub)[3..], [(5, 7)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_ends_when_it_is_large_enough() {
     let (hub, _clock, _folder) = hub().await;
     let long = "x".repeat(1_000);

@@ -1,9 +1,11 @@
 //! poll → transform → convert → append → committed.
 
 use crate::support::*;
+use sluice_client::{FetchPartition, TopicPartition};
 use sluice_connect_api::ConnectError;
-use sluice_protocol::partition_for_key;
+use sluice_protocol::{Compression, batches, partition_for_key};
 use sluice_worker::TargetState;
+use std::time::Duration;
 use tempfile::tempdir;
 
 fn numbers(range: std::ops::Range<i64>) -> Vec<String> {
@@ -43,6 +45,20 @@ async fn source_commits_are_told_in_order_while_later_polls_run() {
     assert!(polls >= 500);
     // Many polls share an append: the log was slower than the source.
     assert!(committed.len() < 500, "{} appends for 500 polls", committed.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn source_records_are_compressed_as_the_connector_asks() {
+    let folder = tempdir().unwrap();
+    let hub = Hub::start(&open_broker(folder.path())).await;
+    hub.counter.give(100, 100);
+    hub.run(source_spec(&[("producer.override.compression.type", "zstd")])).await;
+    hub.counter.until_committed(100).await;
+    let request = FetchPartition { partition: TopicPartition::new("numbers", 0), offset: 0, max_bytes: 1 << 20 };
+    let records = hub.broker.consumer().fetch(&[request], Duration::ZERO).await.remove(0).unwrap().records;
+    let codecs: Vec<_> = batches(&records).map(|batch| batch.unwrap().compression().unwrap()).collect();
+    assert!(!codecs.is_empty() && codecs.iter().all(|codec| *codec == Compression::Zstd), "{codecs:?}");
+    assert_eq!(values(&hub.read("numbers", 0).await), numbers(0..100));
 }
 
 #[tokio::test(flavor = "multi_thread")]

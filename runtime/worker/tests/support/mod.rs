@@ -15,7 +15,7 @@ use sluice_connect_api::{ConfigMap, ConnectorCapabilities, ConnectorKind, Plugin
 use sluice_data::headers::row_headers;
 use sluice_data::{ConnectBatch, ConnectorName, SourceOffset, TaskId};
 use sluice_embedded::{EmbeddedBroker, EmbeddedConfig};
-use sluice_protocol::{RecordBatchBuilder, batches};
+use sluice_protocol::{RecordBatchBuilder, batches, inflated};
 use sluice_storage::{OFFSET_TOPIC, OffsetBackingStore, PLAN_TOPIC, TopicLog, TopicLogConfig};
 use sluice_worker::{
     Clock, ConverterConfig, PlanMode, SystemClock, TargetState, TaskFailure, TaskListener, TaskSpec, Worker,
@@ -189,7 +189,7 @@ impl Hub {
         while offset < consumer.end_offset(&partition).await.unwrap() {
             let request = FetchPartition { partition: partition.clone(), offset, max_bytes: 1 << 20 };
             let fetched = consumer.fetch(&[request], Duration::ZERO).await.pop().unwrap().unwrap();
-            for batch in batches(&fetched.records) {
+            for batch in batches(&inflated(&fetched.records).unwrap()) {
                 let batch = batch.unwrap();
                 offset = batch.last_offset() + 1;
                 records.extend(batch.records().unwrap().map(|record| Record::new(&record.unwrap())));

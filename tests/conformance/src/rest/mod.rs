@@ -18,7 +18,7 @@ mod script;
 mod worker;
 
 pub use answer::{Answer, Names};
-pub use client::python_client;
+pub use client::{node_client, python_client};
 pub use compare::{Mismatch, compare};
 pub use differences::{DIFFERENCES, Difference, Is, Judged, judge, table};
 pub use play::{Server, play};

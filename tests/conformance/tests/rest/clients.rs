@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use sluice_conformance::rest::python_client;
+use sluice_conformance::rest::{node_client, python_client};
 use sluice_harness::{Hub, Rest, Scratch};
 use tokio::task::JoinSet;
 
@@ -74,5 +74,31 @@ async fn the_python_client_kafka_connect_py_works_as_it_does_with_kafka() -> Res
     let config = json!({"name": "py", "connector.class": class, "tasks.max": "1", "file": file, "topic": "py-lines"});
     assert_eq!(seen["config"], config);
     assert_eq!((&seen["updated"], &seen["tasks"], &seen["left"]), (&json!("7"), &json!(1), &json!([])));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_npm_client_kafka_connect_client_works_as_it_does_with_kafka() -> Result<()> {
+    let mut client = match node_client()? {
+        Ok(client) => client,
+        Err(missing) => {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "SKIPPED: {missing}");
+            eprintln!("SKIPPED the_npm_client_kafka_connect_client_works_as_it_does_with_kafka: {missing}");
+            return Ok(());
+        }
+    };
+    let scratch = Scratch::new()?;
+    fs::write(scratch.path("in.txt"), "a\nb\n")?;
+    let hub = Hub::at(scratch.path("data")).start().await?;
+    client.args([&hub.rest().port().to_string(), &scratch.text("in.txt"), "js-lines"]);
+    let output = tokio::task::spawn_blocking(move || client.output()).await?.context("cannot start Node")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let seen: Value = serde_json::from_slice(&output.stdout)?;
+    let expected = json!({
+        "version": "4.3.1", "created": 201, "connectors": ["js"], "type": "source", "restarted": 204, "task": 0, "updated": "7",
+        "errors": 1, "altered": {"position": 2}, "reset": [], "sources": true, "deleted": 204, "left": [],
+        "gone": {"error_code": 404, "message": "Connector js not found"},
+    });
+    assert_eq!(seen, expected);
     Ok(())
 }
