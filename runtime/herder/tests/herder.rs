@@ -363,7 +363,8 @@ async fn a_failed_task_shows_why_and_when_it_starts_again_until_its_connector_is
     let expected = format!("start of {SOURCE} failed: the task is broken on purpose");
     assert_eq!(fails.last_error(), Some(expected));
     let restart = fails.next_restart.unwrap();
-    assert!(restart > Duration::from_secs(500) && restart <= Duration::from_secs(600), "{restart:?}");
+    // Up to a fifth is taken off by chance.
+    assert!(restart > Duration::from_secs(470) && restart <= Duration::from_secs(600), "{restart:?}");
     assert_eq!((good.last_error(), good.next_restart), (None, None));
     let started = |succeeded, failed| Started { succeeded, failed };
     assert_eq!(overview.startups, Startups { connectors: started(2, 0), tasks: started(1, 1) });
