@@ -55,7 +55,7 @@ await reaches("STOPPED");
 const offsets = (await connector.getOffsets()).data.offsets;
 offsets[0].offset.position = 2;
 await connector.alterOffsets(offsets);
-seen.altered = (await connector.getOffsets()).data.offsets[0].offset;
+seen.altered = (await connector.getOffsets()).data.offsets[0].offset.position;
 await connector.resetOffsets();
 seen.reset = (await connector.getOffsets()).data.offsets;
 await connector.resetTopics();

@@ -96,7 +96,7 @@ async fn the_npm_client_kafka_connect_client_works_as_it_does_with_kafka() -> Re
     let seen: Value = serde_json::from_slice(&output.stdout)?;
     let expected = json!({
         "version": "4.3.1", "created": 201, "connectors": ["js"], "type": "source", "restarted": 204, "task": 0, "updated": "7",
-        "errors": 1, "altered": {"position": 2}, "reset": [], "sources": true, "deleted": 204, "left": [],
+        "errors": 1, "altered": 2, "reset": [], "sources": true, "deleted": 204, "left": [],
         "gone": {"error_code": 404, "message": "Connector js not found"},
     });
     assert_eq!(seen, expected);
