@@ -65,8 +65,15 @@ async fn play_step(step: &Step, server: &Server) -> Result<Vec<Answer>> {
     if step.settled {
         settle(server).await?;
     }
+    let mut seen = None;
     for condition in &step.until {
-        wait(condition, server).await?;
+        seen = Some((&condition.request, wait(condition, server).await?));
+    }
+    // What was waited for may be on its way again a moment later: a restart that was asked for is not yet begun.
+    if let ([request], Some((waited_for, answer))) = (step.requests.as_slice(), seen)
+        && request == waited_for
+    {
+        return Ok(vec![judged(step, answer, server)?]);
     }
     let sent = step.requests.iter().map(|request| async move {
         let answer = if step.once { send(request, server).await? } else { send_patiently(request, server).await? };
@@ -123,10 +130,11 @@ fn write(file: &FileWrite, server: &Server) -> Result<()> {
     Ok(())
 }
 
-async fn wait(condition: &Condition, server: &Server) -> Result<()> {
+/// The first answer that is as expected.
+async fn wait(condition: &Condition, server: &Server) -> Result<Raw> {
     let Request { method, path, .. } = &condition.request;
     until(&format!("{method} {path} {:?}", condition.expected), STATE_LIMIT, || async {
-        let (status, _, body) = send(&condition.request, server).await?;
+        let (status, headers, body) = send(&condition.request, server).await?;
         let json: Value = serde_json::from_str(&body).unwrap_or_default();
         let is_so = |expected: &Expected| match expected {
             Expected::Status(wanted) => status == *wanted,
@@ -134,7 +142,7 @@ async fn wait(condition: &Condition, server: &Server) -> Result<()> {
             Expected::Exists { pointer } => json.pointer(pointer).is_some(),
             Expected::Absent { pointer } => json.pointer(pointer).is_none(),
         };
-        if condition.expected.iter().all(is_so) { Ok(()) } else { bail!("{status} {body}") }
+        if condition.expected.iter().all(is_so) { Ok((status, headers, body)) } else { bail!("{status} {body}") }
     })
     .await
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! ### a sentence that names the step
 //! @file in.txt one two           a file in the run's folder, one word a line; @append adds to it
-//! @until GET /path 200 /a/0=x !/b    asked again until status and members of the answer are so
+//! @until GET /path 200 /a/0=x !/b    asked again until status and members of the answer are so; when the step asks
+//!                                the same, that answer is its answer
 //! @settled                       every connector runs, is paused or stopped, and nothing of it is on its way
 //! @times 8                       the request is sent so often at once
 //! @with PUT /path {"a": 1}       this one is sent at the same time
