@@ -59,14 +59,19 @@ impl SourceTask for DatagenTask {
             context::pause(60_000);
             return Ok(Poll::default());
         }
-        let due = self.pace.due(clock::monotonic_ms()).min(left).min(u64::from(self.config.batch_rows));
+        let now_ms = clock::monotonic_ms();
+        let due = self.pace.due(now_ms).min(left).min(u64::from(self.config.batch_rows));
         if due == 0 {
-            context::pause(self.pace.wait_ms());
+            context::pause(self.pace.wait_ms(now_ms));
             return Ok(Poll::default());
         }
         let batch = self.rows(due)?;
         self.pace.made(due);
         self.made += due;
+        let wait_ms = self.pace.wait_ms(now_ms);
+        if wait_ms > 0 {
+            context::pause(wait_ms);
+        }
         let offset = json!({ "current.iteration": self.made, "random.seed": self.seed });
         Ok(Poll::batch(batch, SourceOffset::new(&self.partition, &offset)))
     }

@@ -10,6 +10,9 @@ pub enum Rate {
 /// A task that was held up makes up for at most so much.
 const BURST_MS: u64 = 1_000;
 
+/// Rows of very slow rates are looked for now and then.
+const WAIT_MS_MAX: f64 = 60_000.0;
+
 /// Counts rows against the time since the start.
 #[derive(Debug)]
 pub struct Pace {
@@ -40,12 +43,11 @@ impl Pace {
         self.made += rows;
     }
 
-    /// About how long until the next row is due.
-    pub fn wait_ms(&self) -> u32 {
-        match self.rate {
-            Rate::Unlimited => 0,
-            Rate::PerSecond(rows) => (1_000.0 / rows).ceil().clamp(1.0, 1_000.0) as u32,
-        }
+    /// How long until the next row is due; 0: it is.
+    pub fn wait_ms(&self, now_ms: u64) -> u32 {
+        let Rate::PerSecond(rows) = self.rate else { return 0 };
+        let next_ms = self.start_ms as f64 + (self.made + 1) as f64 * 1_000.0 / rows;
+        (next_ms - now_ms as f64).ceil().clamp(0.0, WAIT_MS_MAX) as u32
     }
 }
 
@@ -78,5 +80,15 @@ mod tests {
     fn slow_rates_wait_for_whole_rows() {
         let mut pace = Pace::new(Rate::PerSecond(0.5), 0);
         assert_eq!((pace.due(1_999), pace.due(2_000)), (0, 1));
+    }
+
+    #[test]
+    fn the_wait_ends_when_the_next_row_is_due() {
+        let mut pace = Pace::new(Rate::PerSecond(3.0), 100);
+        assert_eq!((pace.wait_ms(100), pace.wait_ms(430), pace.wait_ms(434)), (334, 4, 0));
+        assert_eq!((pace.due(433), pace.due(434)), (0, 1));
+        pace.made(1);
+        assert_eq!(pace.wait_ms(440), 327);
+        assert_eq!(Pace::new(Rate::Unlimited, 0).wait_ms(9), 0);
     }
 }

@@ -107,6 +107,7 @@ impl WorkerSourceTask {
             }
             self.append_offsets(polled.offsets).await?;
             self.committed().await?;
+            self.pause_if_asked().await?;
         }
         self.close().await
     }
@@ -326,6 +327,15 @@ impl WorkerSourceTask {
         let wait = self.parts.requests.take_pause().unwrap_or(self.idle_wait);
         self.idle_wait = (self.idle_wait * 2).min(self.parts.shared.context.config.poll_backoff_max);
         self.wait(wait).await;
+        Ok(())
+    }
+
+    /// Who knows, with what it has just given, when it will have more need not be asked before.
+    async fn pause_if_asked(&mut self) -> Result<(), TaskError> {
+        if let Some(pause) = self.parts.requests.take_pause() {
+            self.flush().await?;
+            self.wait(pause).await;
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! poll → transform → convert → append → committed.
 
+use crate::support::clock::ManualClock;
 use crate::support::*;
 use sluice_client::{FetchPartition, TopicPartition};
 use sluice_connect_api::ConnectError;
@@ -205,6 +206,22 @@ async fn a_paused_source_polls_nothing_and_goes_on_where_it_was() {
     hub.counter.until_committed(20).await;
     assert_eq!(values(&hub.read("numbers", 0).await), numbers(0..20));
     assert_eq!(hub.heard.0.look(|heard| heard.iter().filter(|heard| *heard == "resume").count()), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_asks_for_a_pause_with_what_it_gives_is_not_polled_before_it_is_over() {
+    let folder = tempdir().unwrap();
+    let clock = ManualClock::new();
+    let hub = Hub::start_with(&open_broker(folder.path()), worker_config(), clock.clone()).await;
+    let pause = Duration::from_millis(5_000);
+    hub.counter.give(2, 1);
+    hub.counter.0.change(|script| script.pause = Some(pause));
+    hub.run(source_spec(&[])).await;
+    clock.until_somebody_waits_for(pause).await;
+    // What it gave is durable, and it knows, before the pause begins.
+    assert_eq!(hub.counter.0.look(|script| (script.polls, script.committed.clone())), (1, vec![1]));
+    clock.advance(pause);
+    hub.counter.until_committed(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use super::{BatchHeader, Watched};
 use arrow_array::{Int32Array, StringArray};
 use arrow_schema::{DataType, Field};
-use sluice_connect_api::connector::ConnectorContext;
+use sluice_connect_api::connector::{ConnectorContext, TaskRequests};
 use sluice_connect_api::{
     ConfigDef, ConnectError, Connector, ConnectorKind, PluginDefinition, PluginFactory, PolledBatches, SinkTask,
     SourceOffsetPair, SourceTask, TaskContext,
@@ -12,6 +12,7 @@ use sluice_data::headers::{Header, HeadersBuilder};
 use sluice_data::{ConnectBatch, SourcePartition};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub const CLASS: &str = "test.CountingSource";
 
@@ -30,6 +31,8 @@ pub struct Script {
     pub headers: BTreeMap<i64, Vec<BatchHeader>>,
     /// The partition that every record asks for.
     pub partition: Option<i32>,
+    /// Asked for with whatever a poll gives.
+    pub pause: Option<Duration>,
     pub polls: u64,
     /// Positions that were told to be committed.
     pub committed: Vec<i64>,
@@ -92,7 +95,7 @@ impl PluginFactory for CountingSource {
     async fn source_task(&self, context: TaskContext) -> Result<Box<dyn SourceTask>, ConnectError> {
         let stored = context.offsets.offset(&partition());
         let position = stored.and_then(|offset| offset["position"].as_i64()).unwrap_or(0);
-        Ok(Box::new(Task { counter: Arc::clone(&self.counter), position }))
+        Ok(Box::new(Task { counter: Arc::clone(&self.counter), requests: context.requests, position }))
     }
     async fn sink_task(&self, _: TaskContext) -> Result<Box<dyn SinkTask>, ConnectError> {
         Err(ConnectError::fatal("test", "it is a source"))
@@ -101,6 +104,7 @@ impl PluginFactory for CountingSource {
 
 struct Task {
     counter: Arc<Counter>,
+    requests: Arc<dyn TaskRequests>,
     position: i64,
 }
 
@@ -128,6 +132,7 @@ impl SourceTask for Task {
         let rejected =
             rejected.iter().map(|number| ConnectError::rejected("odd", format!("number {number} is refused")));
         self.position = end;
+        script.pause.into_iter().for_each(|pause| self.requests.pause(pause));
         let offset = serde_json::from_value(serde_json::json!({ "position": end })).unwrap();
         let batches = if numbers.is_empty() { Vec::new() } else { vec![batch(&numbers, &script)] };
         Ok(PolledBatches { batches, offsets: vec![(partition(), Some(offset))], rejected: rejected.collect() })
