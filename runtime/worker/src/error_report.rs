@@ -10,6 +10,9 @@ use sluice_telemetry::event::{OperationRetried, RecordCoordinates, RecordsFailed
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Names of the context headers, and the values that are alike for all.
+const LETTER_OVERHEAD_BYTES: usize = 512;
+
 /// Kafka's names of the places where a record can fail. Source: `Stage`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -47,6 +50,14 @@ pub(crate) struct RecordError {
     /// Stable identifier of the reason.
     pub code: String,
     pub reason: String,
+}
+
+impl RecordError {
+    /// About what this and its dead letter take, beside the record's own bytes.
+    pub fn letter_bytes(&self) -> usize {
+        // Class and code stand in it twice, the reason three times.
+        size_of::<Self>() + LETTER_OVERHEAD_BYTES + 2 * (self.class.len() + self.code.len()) + 3 * self.reason.len()
+    }
 }
 
 /// Where a sink's records come from; sources have none.

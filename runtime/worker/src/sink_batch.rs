@@ -4,11 +4,14 @@ use crate::budget::Reservation;
 use crate::error_report::RecordError;
 use sluice_connect_api::ConnectorCapabilities;
 use sluice_data::{BatchError, ConnectBatch};
+use std::cmp::Ordering;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// A batch never grows beyond this unless the connector says so.
 const BATCH_BYTES_DEFAULT: usize = 64 << 20;
+/// A batch ends with so many rows that failed: each becomes a dead letter, and all of them are in memory until one append has them.
+const REFUSED_MAX: usize = 10_000;
 
 /// When a batch is closed; whichever comes first. From [`ConnectorCapabilities`] and `consumer.override.max.poll.records`, which
 /// bounds what a connector is given at once and not what it makes one object or transaction of.
@@ -67,9 +70,22 @@ impl Chunk {
         self.batches.iter().map(ConnectBatch::len).sum()
     }
 
+    /// Rows, and what becomes of those that failed.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        self.batches.iter().map(ConnectBatch::size_bytes).sum()
+        let rows: usize = self.batches.iter().map(ConnectBatch::size_bytes).sum();
+        rows + self.errors.iter().map(RecordError::letter_bytes).sum::<usize>()
+    }
+
+    #[must_use]
+    fn refused(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// The offset of the failed row number `number` (from 0) in the order of the log.
+    fn offset_of_refused(&self, number: usize) -> i64 {
+        let mut offsets: Vec<i64> = self.errors.iter().map(|error| error.row_id).collect();
+        *offsets.select_nth_unstable(number).1
     }
 
     /// The offset of the row number `number` (from 0) in the order of the log.
@@ -103,6 +119,7 @@ impl Chunk {
 pub(crate) struct OpenBatch {
     chunks: Vec<Chunk>,
     records: usize,
+    refused: usize,
     bytes: usize,
     /// When the first row came, and the schedule's next mark after it.
     opened: Option<Now>,
@@ -128,6 +145,7 @@ impl OpenBatch {
             self.opened.get_or_insert(now);
         }
         self.records += records;
+        self.refused += chunk.refused();
         self.bytes += chunk.size_bytes();
         self.chunks.push(chunk);
         match (&mut self.held, held) {
@@ -152,16 +170,33 @@ impl OpenBatch {
     /// # Errors
     /// Batches of equal schema that cannot be joined.
     pub fn close_due(&mut self, rotation: &Rotation, now: Now) -> Result<Option<ClosedBatch>, BatchError> {
-        if let Some(limit) = rotation.records.filter(|limit| self.records >= *limit) {
-            return self.close_after(limit, now).map(Some);
+        let full = rotation.records.and_then(|limit| self.end_of(limit, Chunk::records, Chunk::offset_of_row));
+        let refused = self.end_of(REFUSED_MAX, Chunk::refused, Chunk::offset_of_refused);
+        if let Some(last) = full.into_iter().chain(refused).min() {
+            return self.close_behind(last, now).map(Some);
         }
         if self.is_due(rotation, now) { self.close(now).map(Some) } else { Ok(None) }
+    }
+
+    /// Where the `limit`-th of what `count` counts lies: at the end of its chunk when that holds no more of them.
+    fn end_of(&self, limit: usize, count: fn(&Chunk) -> usize, offset_of: fn(&Chunk, usize) -> i64) -> Option<i64> {
+        let mut wanted = limit;
+        for chunk in &self.chunks {
+            match count(chunk).cmp(&wanted) {
+                Ordering::Less => wanted -= count(chunk),
+                Ordering::Equal => return Some(chunk.last),
+                Ordering::Greater => return Some(offset_of(chunk, wanted - 1)),
+            }
+        }
+        None
     }
 
     /// Whether `rotation` ends it now, or a part of it.
     #[must_use]
     pub fn is_due(&self, rotation: &Rotation, now: Now) -> bool {
-        let full = rotation.records.is_some_and(|limit| self.records >= limit) || self.bytes >= rotation.bytes;
+        let full = rotation.records.is_some_and(|limit| self.records >= limit)
+            || self.refused >= REFUSED_MAX
+            || self.bytes >= rotation.bytes;
         let timed = self.wait(rotation, now).is_some_and(|wait| wait.is_zero());
         // Rows that were all filtered or rejected need no delivery, only a commit.
         let nothing_to_deliver = self.records == 0 && !self.chunks.is_empty();
@@ -173,7 +208,7 @@ impl OpenBatch {
     /// # Errors
     /// As [`OpenBatch::close_due`].
     pub fn close(&mut self, now: Now) -> Result<ClosedBatch, BatchError> {
-        self.close_after(self.records, now)
+        self.close_behind(i64::MAX, now)
     }
 
     /// How long until a timed rule closes it; `None`: no such rule, or no rows yet.
@@ -191,30 +226,29 @@ impl OpenBatch {
         interval.into_iter().chain(schedule).min()
     }
 
-    fn close_after(&mut self, records: usize, now: Now) -> Result<ClosedBatch, BatchError> {
+    fn close_behind(&mut self, last: i64, now: Now) -> Result<ClosedBatch, BatchError> {
         let mut taken: Vec<Chunk> = Vec::new();
-        let mut count = 0;
-        let mut rest = std::mem::take(&mut self.chunks).into_iter();
-        while count < records || (records == self.records && rest.len() > 0) {
-            let Some(mut chunk) = rest.next() else { break };
-            let wanted = records - count;
-            if records < self.records && chunk.records() > wanted {
-                let cut = chunk.offset_of_row(wanted - 1);
-                let behind = chunk.split_behind(cut);
+        for mut chunk in std::mem::take(&mut self.chunks) {
+            if chunk.first > last {
+                self.chunks.push(chunk);
+                continue;
+            }
+            if chunk.last > last {
+                let behind = chunk.split_behind(last);
                 self.chunks.push(behind);
             }
-            count += chunk.records();
             taken.push(chunk);
         }
-        self.chunks.extend(rest);
-        self.records -= count;
+        let records = taken.iter().map(Chunk::records).sum();
+        self.records -= records;
+        self.refused = self.chunks.iter().map(Chunk::refused).sum();
         self.bytes = self.chunks.iter().map(Chunk::size_bytes).sum();
         self.opened = (self.records > 0).then_some(now);
         let held = self.held.as_mut().map(|held| held.split(held.bytes().saturating_sub(self.bytes)));
         let (first, last) = (taken.first().map_or(0, |chunk| chunk.first), taken.last().map_or(-1, |chunk| chunk.last));
         let errors = taken.iter_mut().flat_map(|chunk| std::mem::take(&mut chunk.errors)).collect();
         let batches = group_by_schema(taken.into_iter().flat_map(|chunk| chunk.batches))?;
-        Ok(ClosedBatch { first, last, records: count, batches, errors, _held: held })
+        Ok(ClosedBatch { first, last, records, batches, errors, _held: held })
     }
 }
 

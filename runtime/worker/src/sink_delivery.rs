@@ -1,6 +1,7 @@
 //! One delivery: plan → put → pre_commit → commit. The second half of the sink loop.
 
 use crate::append::TaskProducer;
+use crate::budget::{MemoryBudget, Reservation};
 use crate::config::PlanMode;
 use crate::dead_letter::DeadLetter;
 use crate::error_report::{Origin, RecordError, Stage};
@@ -22,12 +23,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(60);
+/// More dead letters do not wait for the next plan to share its append.
+const WAITING_LETTER_BYTES_MAX: usize = 4 << 20;
 
 /// What was delivered and waits for its commit.
 #[derive(Default)]
 pub(crate) struct Uncommitted {
     partitions: BTreeSet<usize>,
     letters: Vec<DeadLetter>,
+    /// Of the memory budget, for the letters.
+    held: Option<Reservation>,
     /// The one that the task fails over: its offset is not committed, so it comes again when the task is started again.
     last_letter: Option<DeadLetter>,
     /// The oldest of it, on the clock that never goes back.
@@ -37,6 +42,20 @@ pub(crate) struct Uncommitted {
 impl Uncommitted {
     pub fn is_empty(&self) -> bool {
         self.partitions.is_empty() && self.letters.is_empty() && self.last_letter.is_none()
+    }
+
+    fn add_letters(&mut self, letters: impl Iterator<Item = DeadLetter>, budget: &MemoryBudget) {
+        let known = self.letters.len();
+        self.letters.extend(letters);
+        let added = budget.reserve(self.letters[known..].iter().map(|letter| letter.error.letter_bytes()).sum());
+        match &mut self.held {
+            Some(held) => held.merge(added),
+            None => self.held = Some(added),
+        }
+    }
+
+    fn letter_bytes(&self) -> usize {
+        self.held.as_ref().map_or(0, Reservation::bytes)
     }
 }
 
@@ -127,8 +146,9 @@ impl WorkerSinkTask {
             }
         }
         self.pre_commit(&indices).await?;
-        // A sink with offsets of its own remembers only so many refused rows: their letters do not wait.
-        if !self.uncommitted.letters.is_empty() && !self.journals_plans() {
+        // A sink with offsets of its own remembers only so many refused rows: their letters do not wait. Nor do many.
+        let may_wait = if self.journals_plans() { WAITING_LETTER_BYTES_MAX } else { 0 };
+        if self.uncommitted.letter_bytes() > may_wait {
             self.commit().await?;
         }
         Ok(true)
@@ -177,7 +197,8 @@ impl WorkerSinkTask {
         assigned.position = assigned.position.max(assigned.closed);
         let letters = planned.batch.errors.into_iter().chain(errors);
         let partition = assigned.partition.clone();
-        self.uncommitted.letters.extend(letters.map(|error| DeadLetter { partition: partition.clone(), error }));
+        let letters = letters.map(|error| DeadLetter { partition: partition.clone(), error });
+        self.uncommitted.add_letters(letters, &self.parts.shared.budget);
         Ok(true)
     }
 
@@ -308,8 +329,8 @@ impl WorkerSinkTask {
             let vouched = vouched.get(&(&*letter.partition.topic, letter.partition.partition));
             vouched.is_none_or(|vouched| letter.error.row_id < *vouched)
         };
-        let (settled, waiting) = letters.into_iter().partition(is_settled);
-        self.uncommitted.letters = waiting;
+        let (settled, waiting): (_, Vec<DeadLetter>) = letters.into_iter().partition(is_settled);
+        self.uncommitted.add_letters(waiting.into_iter(), &self.parts.shared.budget);
         settled
     }
 

@@ -17,7 +17,7 @@ use sluice_client::{
     Admin, AdminError, Consumer, NewTopic, PartitionRecords, TopicConfig, TopicDescription, TopicPartition,
 };
 use sluice_data::TaskId;
-use sluice_protocol::{RecordBatchBuilder, partition_for_key};
+use sluice_protocol::{RecordBatchBuilder, RecordRef, partition_for_key};
 use sluice_telemetry::TaskErrorMetrics;
 use std::sync::Arc;
 
@@ -99,23 +99,34 @@ impl DeadLetterQueue {
     ) -> Result<Vec<PartitionRecords>, TaskError> {
         letters.sort_by(|one, two| (&one.partition, one.error.row_id).cmp(&(&two.partition, two.error.row_id)));
         let mut out = self.letters();
-        let mut batch = LoggedBatch::default();
-        for DeadLetter { partition, error } in &letters {
-            batch.seek(consumer, partition, error.row_id).await?;
-            let original = batch.find(error.row_id).map(|record| Original {
+        let mut rest = letters.as_slice();
+        while let Some(first) = rest.first() {
+            let batch = LoggedBatch::of(first, consumer).await?;
+            let (here, after) = rest.split_at(batch.covers(rest));
+            self.push_logged(&mut out, here, batch.records());
+            rest = after;
+        }
+        Ok(self.finish(out))
+    }
+
+    /// Adds letters whose records are among these; both by rising offset.
+    fn push_logged<'a>(&self, out: &mut Letters, letters: &[DeadLetter], records: impl Iterator<Item = RecordRef<'a>>) {
+        let mut records = records.peekable();
+        for DeadLetter { partition, error } in letters {
+            while records.next_if(|record| record.offset < error.row_id).is_some() {}
+            let original = records.peek().filter(|record| record.offset == error.row_id).map(|record| Original {
                 timestamp: record.timestamp,
                 key: record.key,
                 value: record.value,
-                headers: header_pairs(&record),
+                headers: header_pairs(record),
             });
-            let place = [
+            let place = vec![
                 ("topic", partition.topic.to_string()),
                 ("partition", partition.partition.to_string()),
                 ("offset", error.row_id.to_string()),
             ];
-            self.push(&mut out, original.unwrap_or_default(), place.into(), error);
+            self.push(out, original.unwrap_or_default(), place, error);
         }
-        Ok(self.finish(out))
     }
 
     /// A source's letters as records.
@@ -182,7 +193,7 @@ impl DeadLetterQueue {
 }
 
 /// Names that are not UTF-8 are replaced: a record with such a name has no other way into the queue.
-fn header_pairs<'a>(record: &sluice_protocol::RecordRef<'a>) -> Vec<(String, Option<&'a [u8]>)> {
+fn header_pairs<'a>(record: &RecordRef<'a>) -> Vec<(String, Option<&'a [u8]>)> {
     let headers = record.headers.clone();
     headers.map(|header| (String::from_utf8_lossy(header.key).into_owned(), header.value)).collect()
 }

@@ -64,6 +64,26 @@ async fn a_batch_ends_when_it_is_large_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_ends_with_the_ten_thousandth_dead_letter_so_that_they_do_not_pile_up_in_memory() {
+    let (hub, _clock, _folder) = hub().await;
+    let refused = ["{"; 5_025];
+    hub.produce("numbers", &[&["1"], &refused[..]].concat()).await;
+    hub.produce("numbers", &[&refused[..], &["2"]].concat()).await;
+    let tolerant = [
+        ("errors.tolerance", "all"),
+        ("errors.deadletterqueue.topic.name", "dead"),
+        ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
+        ("value.converter.schemas.enable", "false"),
+    ];
+    let id = hub.run(sink_spec(&tolerant, &[("batch.records", "1000000"), WAIT])).await;
+    hub.target.until_rows(1).await;
+    hub.worker.stop_task(&id).await;
+    assert_eq!(ranges(&hub), [(0, 10_000)], "the second row waits for more");
+    assert_eq!(hub.read("dead", 0).await.len(), 10_000);
+    assert_eq!(hub.committed("numbers", "numbers").await, Some(10_001));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_ends_an_interval_after_its_first_record() {
     let (hub, clock, _folder) = hub().await;
     hub.produce("numbers", &["a", "b"]).await;

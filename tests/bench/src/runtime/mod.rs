@@ -6,6 +6,7 @@ mod columns;
 mod delivery;
 mod file_to_file;
 mod flow;
+mod letters;
 mod lines;
 mod many;
 mod registry;
@@ -18,8 +19,8 @@ use anyhow::{Result, bail};
 use crate::{Options, Report};
 
 /// The names by which a row is asked for, in the order of the report.
-pub const ROWS: [&str; 7] =
-    ["chain", "file-to-file", "exactly-once", "many-connectors", "rest", "registry", "alternating"];
+pub const ROWS: [&str; 8] =
+    ["chain", "file-to-file", "exactly-once", "many-connectors", "rest", "registry", "alternating", "dead-letters"];
 
 /// Measures one of [`ROWS`] into the report.
 ///
@@ -34,6 +35,7 @@ pub async fn measure(row: &str, options: &Options, report: &mut Report) -> Resul
         "rest" => rest_calls::measure(options, report).await,
         "registry" => registry::measure(options, report).await,
         "alternating" => alternating::measure(options, report).await,
+        "dead-letters" => letters::measure(options, report).await,
         other => bail!("no row is called {other}"),
     }
 }
