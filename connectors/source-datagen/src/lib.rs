@@ -32,6 +32,8 @@ impl Source for Datagen {
 struct DatagenTask {
     config: DatagenConfig,
     partition: Value,
+    /// Of every row, in JSON.
+    schema: String,
     /// Stored with the offset, so that a restart makes the rows that would have come.
     seed: u64,
     task_seed: u64,
@@ -50,7 +52,8 @@ impl SourceTask for DatagenTask {
         let made = stored("current.iteration").unwrap_or(0);
         let seed = config.seed.or_else(|| stored("random.seed")).unwrap_or_else(random_seed);
         let pace = Pace::new(config.rate, clock::monotonic_ms());
-        Ok(Self { config, partition, seed, task_seed: rows::task_seed(seed, task), pace, made })
+        let schema = config.quickstart.schema();
+        Ok(Self { config, partition, schema, seed, task_seed: rows::task_seed(seed, task), pace, made })
     }
 
     fn poll(&mut self) -> Result<Poll> {
@@ -80,7 +83,7 @@ impl SourceTask for DatagenTask {
 impl DatagenTask {
     fn rows(&self, count: u64) -> Result<Batch> {
         let quickstart = self.config.quickstart;
-        let mut batch = BatchBuilder::new(&self.config.topic).schema(&quickstart.schema());
+        let mut batch = BatchBuilder::new(&self.config.topic).schema(&self.schema);
         let now_ms = clock::now_ms();
         for (index, field) in quickstart.fields.iter().enumerate() {
             let column =

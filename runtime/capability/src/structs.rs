@@ -9,14 +9,23 @@ use crate::path::resolve;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, StructArray, new_null_array};
 use arrow_schema::{DataType, Field, FieldRef, Fields};
+use parking_lot::RwLock;
 use serde_json::Value;
 use sluice_data::batch::VALUE;
 use sluice_data::schema::is_schemaless;
 use sluice_data::{ConnectBatch, ConnectSchema};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 /// More fields than any table has; beyond it something is wrong.
 const FIELDS_MAX: usize = 10_000;
+/// Schemas that are remembered, and the longest text of one.
+const KNOWN_MAX: usize = 256;
+const KNOWN_BYTES_MAX: usize = 16 << 10;
+
+/// By their text, the value fields that guests asked for: a guest gives the same one with every batch. All guests share them, and when
+/// there are too many, all are forgotten.
+static KNOWN: LazyLock<RwLock<HashMap<String, FieldRef>>> = LazyLock::new(RwLock::default);
 
 /// The Arrow field of a Connect schema in JSON.
 ///
@@ -25,6 +34,22 @@ const FIELDS_MAX: usize = 10_000;
 pub fn field_of(schema: &str, name: &str) -> Result<Field, Error> {
     let schema: Value = serde_json::from_str(schema).map_err(|error| bad_schema(format!("is not JSON: {error}")))?;
     field_of_json(&schema, name)
+}
+
+/// [`field_of`] a value, parsed once.
+fn value_field_of(schema: &str) -> Result<FieldRef, Error> {
+    if let Some(field) = KNOWN.read().get(schema) {
+        return Ok(Arc::clone(field));
+    }
+    let field = Arc::new(field_of(schema, VALUE)?);
+    if schema.len() <= KNOWN_BYTES_MAX {
+        let mut known = KNOWN.write();
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(schema.to_owned(), Arc::clone(&field));
+    }
+    Ok(field)
 }
 
 /// # Errors
@@ -54,7 +79,7 @@ pub fn from_columns(topic: &str, columns: Vec<NamedColumn>, schema: Option<&str>
         return Err(CapabilityError::rejected("batch.column", message));
     }
     let (field, values) = match schema {
-        Some(schema) => shaped(named, &field_of(schema, VALUE)?, rows)?,
+        Some(schema) => shaped(named, &*value_field_of(schema)?, rows)?,
         None => {
             let fields: Fields = named
                 .iter()
@@ -111,7 +136,7 @@ pub fn select(batch: &ConnectBatch, wanted: &[(String, String)]) -> Result<Conne
         .map_err(|error| CapabilityError::rejected("batch.select", error.to_string()))?;
     let mut field = Field::clone(batch.value_field()).with_data_type(DataType::Struct(fields));
     if is_schemaless(batch.value_field()) {
-        field = field.with_metadata(std::collections::HashMap::new());
+        field = field.with_metadata(HashMap::new());
     }
     replace_value(batch, &field, Arc::new(rows))
 }

@@ -117,6 +117,18 @@ pub trait Connector: Send + Sync {
     /// When the plugin itself fails.
     async fn capabilities(&self, config: &ConfigMap) -> Result<ConnectorCapabilities, ConnectError>;
 
+    /// Both of what a connector that starts is asked, for a host to which one question costs less than two.
+    ///
+    /// # Errors
+    /// As [`Connector::capabilities`] and [`Connector::task_configs`].
+    async fn start(
+        &self,
+        config: &ConfigMap,
+        max_tasks: u32,
+    ) -> Result<(ConnectorCapabilities, TaskConfigs), ConnectError> {
+        Ok((self.capabilities(config).await?, self.task_configs(config, max_tasks).await?))
+    }
+
     /// Whether the connector takes these offsets over; `Ok(false)` when it does not implement this.
     ///
     /// # Errors

@@ -185,8 +185,7 @@ impl Job {
         let tasks_max = config.get(TASKS_MAX).and_then(|text| text.trim().parse().ok()).unwrap_or(1);
         let answers = async {
             let connector = factory.connector(&of).await?;
-            let capabilities = connector.capabilities(config).await?;
-            let tasks = connector.task_configs(config, tasks_max).await?;
+            let (capabilities, tasks) = connector.start(config, tasks_max).await?;
             Ok::<_, sluice_connect_api::ConnectError>(Asked { capabilities, tasks })
         };
         let asked = tokio::time::timeout(ASK_TIMEOUT, answers)

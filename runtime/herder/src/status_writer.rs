@@ -8,6 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 const UPDATES_MAX: usize = 1_000;
 /// How many wait for a log that is away.
 const KEPT_MAX: usize = 100_000;
+/// How long updates that nobody waits for wait for more: what starts or stops has several states one after the other.
+const LINGER: Duration = Duration::from_millis(5);
 /// How long to wait before statuses are offered again to a log that could not take them.
 const UNAVAILABLE_DELAY: Duration = Duration::from_secs(1);
 
@@ -61,6 +63,10 @@ async fn run(store: StatusBackingStore, mut writes: mpsc::UnboundedReceiver<Writ
         if received == 0 && updates.is_empty() {
             return;
         }
+        let is_complete =
+            |batch: &[Write]| batch.len() >= UPDATES_MAX || batch.iter().any(|write| write.done.is_some());
+        let complete = async { while !is_complete(&batch) && writes.recv_many(&mut batch, UPDATES_MAX).await > 0 {} };
+        let _ = tokio::time::timeout(LINGER, complete).await;
         let mut waiting = Vec::new();
         for write in batch.drain(..) {
             updates.extend(write.updates);

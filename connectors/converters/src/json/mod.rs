@@ -16,6 +16,7 @@ mod write;
 use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::Field;
+use parking_lot::Mutex;
 use parser::Parser;
 use sluice_connect_api::config_def::{Default, Validator};
 use sluice_connect_api::{
@@ -43,6 +44,19 @@ pub struct JsonConverter {
     replace_null_with_default: bool,
     /// `schema.content`: the schema of messages that are bare payloads (KIP-1054).
     schema_content: Option<ConnectSchema>,
+    /// The field that was written last: it seldom changes.
+    last_written: Mutex<Option<Arc<WrittenField>>>,
+}
+
+/// What all values of a field have in common as messages.
+#[derive(Debug)]
+struct WrittenField {
+    field: Field,
+    schema: Option<ConnectSchema>,
+    /// In front of each payload.
+    prefix: Vec<u8>,
+    /// Behind it.
+    suffix: &'static [u8],
 }
 
 #[must_use]
@@ -95,21 +109,35 @@ impl JsonConverter {
             },
             replace_null_with_default: is("replace.null.with.default", "true"),
             schema_content,
+            last_written: Mutex::default(),
         })
     }
 
+    fn written_field(&self, field: &Field) -> Result<Arc<WrittenField>, ConvertError> {
+        let mut last = self.last_written.lock();
+        // Fields of one batch after the other share their members, which makes this cheap.
+        if let Some(known) = last.as_ref().filter(|known| known.field == *field) {
+            return Ok(Arc::clone(known));
+        }
+        let schema = ConnectSchema::from_field(field).map_err(write::refuse_schema)?;
+        let (prefix, suffix) = self.envelope(schema.as_ref());
+        let new = Arc::new(WrittenField { field: field.clone(), schema, prefix, suffix });
+        *last = Some(Arc::clone(&new));
+        Ok(new)
+    }
+
     /// What stands in front of and behind each payload.
-    fn envelope(&self, field: &Field) -> Result<(Vec<u8>, &'static [u8]), ConvertError> {
+    fn envelope(&self, schema: Option<&ConnectSchema>) -> (Vec<u8>, &'static [u8]) {
         if !self.schemas_enable {
-            return Ok((Vec::new(), b""));
+            return (Vec::new(), b"");
         }
         let mut prefix = String::from("{\"schema\":");
-        match ConnectSchema::from_field(field).map_err(write::refuse_schema)? {
+        match schema {
             Some(schema) => schema.write_json(&mut prefix),
             None => prefix.push_str("null"),
         }
         prefix.push_str(",\"payload\":");
-        Ok((prefix.into_bytes(), b"}"))
+        (prefix.into_bytes(), b"}")
     }
 
     fn read_schemaless(&self, bytes: &BinaryArray) -> Result<Vec<Converted>, ConvertError> {
@@ -162,8 +190,9 @@ impl Converter for JsonConverter {
             decimal_format: self.decimal_format,
             replace_null_with_default: self.replace_null_with_default,
         };
-        let encoder = Encoder::new(field, values, options)?;
-        let (prefix, suffix) = self.envelope(field)?;
+        let written = self.written_field(field)?;
+        let encoder = Encoder::of_schema(written.schema.as_ref(), field, values, options)?;
+        let (prefix, suffix) = (written.prefix.as_slice(), written.suffix);
         // Nulls without a schema are tombstones, unless they are marked as nulls that were written.
         let nulls_are_tombstones =
             tombstones.is_none() && (holds_tombstones(field) || sluice_data::schema::is_schemaless(field));
@@ -182,7 +211,7 @@ impl Converter for JsonConverter {
             if is_tombstone(row) {
                 nulls.append_null();
             } else {
-                out.extend_from_slice(&prefix);
+                out.extend_from_slice(prefix);
                 encoder.write(row, &mut out)?;
                 out.extend_from_slice(suffix);
                 nulls.append_non_null();

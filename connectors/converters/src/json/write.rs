@@ -60,6 +60,16 @@ impl Encoder {
     /// When the column's type has no Connect schema.
     pub fn new(field: &Field, column: &ArrayRef, options: WriteOptions) -> Result<Self, ConvertError> {
         let schema = ConnectSchema::from_field(field).map_err(refuse_schema)?;
+        Self::of_schema(schema.as_ref(), field, column, options)
+    }
+
+    /// As [`Encoder::new`], with the field's schema at hand.
+    pub fn of_schema(
+        schema: Option<&ConnectSchema>,
+        field: &Field,
+        column: &ArrayRef,
+        options: WriteOptions,
+    ) -> Result<Self, ConvertError> {
         let Some(schema) = schema else {
             let values = if is_json(field) {
                 Values::Json(to_type(column, &DataType::Utf8)?.as_string::<i32>().clone())
@@ -73,7 +83,7 @@ impl Encoder {
                 values,
             });
         };
-        Self::typed(&schema, field, column, options)
+        Self::typed(schema, field, column, options)
     }
 
     /// `schema` is the field's; a schemaless field inside a struct is an optional string to Connect.

@@ -1,4 +1,4 @@
-//! The connector level: each call has an instance of its own, so nothing is kept between them.
+//! The connector level: each question has an instance of its own, so nothing is kept between them.
 
 use super::bindings::base::types;
 use super::bindings::connector::ConnectorLevel;
@@ -75,6 +75,32 @@ impl WasmConnector {
         let seen = entries(&secrets::visible(&self.plugin.definition().config, config));
         guest.call(name, move |guest| f(guest, seen)).await
     }
+
+    /// What the guest did not see is put back.
+    fn restored(
+        &self,
+        config: &ConfigMap,
+        max_tasks: u32,
+        answer: types::TaskConfigSet,
+    ) -> Result<TaskConfigs, ConnectError> {
+        if answer.tasks.len() > max_tasks as usize {
+            let message =
+                format!("the plugin made {} task configs, at most {max_tasks} are allowed", answer.tasks.len());
+            return Err(ConnectError::fatal("plugin.task-configs", message));
+        }
+        let def = &self.plugin.definition().config;
+        let restored = answer.tasks.into_iter().map(|task| {
+            let mut task: ConfigMap = task.entries.into_iter().collect();
+            secrets::restore(def, config, &mut task);
+            task
+        });
+        let refresh = answer.refresh_ms.map(|ms| Duration::from_millis(u64::from(ms)));
+        Ok(TaskConfigs { tasks: restored.collect(), refresh })
+    }
+}
+
+fn capabilities(found: types::ConnectorCapabilities) -> ConnectorCapabilities {
+    ConnectorCapabilities(found.attributes.into_iter().collect())
 }
 
 #[async_trait::async_trait]
@@ -97,27 +123,29 @@ impl Connector for WasmConnector {
         let call = self.call("task-configs", (config, Grant::Config), move |guest, config| {
             Box::pin(async move { exports(guest).call_task_configs(&mut guest.store, &config, max_tasks).await })
         });
-        let answer = call.await?.map_err(connect_error)?;
-        if answer.tasks.len() > max_tasks as usize {
-            let message =
-                format!("the plugin made {} task configs, at most {max_tasks} are allowed", answer.tasks.len());
-            return Err(ConnectError::fatal("plugin.task-configs", message));
-        }
-        let def = &self.plugin.definition().config;
-        let restored = answer.tasks.into_iter().map(|task| {
-            let mut task: ConfigMap = task.entries.into_iter().collect();
-            secrets::restore(def, config, &mut task);
-            task
-        });
-        let refresh = answer.refresh_ms.map(|ms| Duration::from_millis(u64::from(ms)));
-        Ok(TaskConfigs { tasks: restored.collect(), refresh })
+        self.restored(config, max_tasks, call.await?.map_err(connect_error)?)
     }
 
     async fn capabilities(&self, config: &ConfigMap) -> Result<ConnectorCapabilities, ConnectError> {
         let call = self.call("capabilities", (config, Grant::Nothing), |guest, config| {
             Box::pin(async move { exports(guest).call_capabilities(&mut guest.store, &config).await })
         });
-        Ok(ConnectorCapabilities(call.await?.attributes.into_iter().collect()))
+        Ok(capabilities(call.await?))
+    }
+
+    async fn start(
+        &self,
+        config: &ConfigMap,
+        max_tasks: u32,
+    ) -> Result<(ConnectorCapabilities, TaskConfigs), ConnectError> {
+        let call = self.call("task-configs", (config, Grant::Config), move |guest, config| {
+            Box::pin(async move {
+                let found = exports(guest).call_capabilities(&mut guest.store, &config).await?;
+                Ok((found, exports(guest).call_task_configs(&mut guest.store, &config, max_tasks).await?))
+            })
+        });
+        let (found, answer) = call.await?;
+        Ok((capabilities(found), self.restored(config, max_tasks, answer.map_err(connect_error)?)?))
     }
 
     async fn alter_offsets(&self, config: &ConfigMap, offsets: &[SourceOffsetPair]) -> Result<bool, ConnectError> {
