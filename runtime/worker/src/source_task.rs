@@ -1,5 +1,6 @@
 //! The source loop. Source: Kafka `AbstractWorkerSourceTask`, with KIP-618's atomicity by default.
 
+use crate::clock::with_slack;
 use crate::dead_letter::{DeadLetterQueue, Originals, PolledLetter, PolledRecord};
 use crate::error_report::{ErrorReporter, RecordError, Stage};
 use crate::retry::{RetryPolicy, jitter};
@@ -349,8 +350,9 @@ impl WorkerSourceTask {
 
     async fn wait(&mut self, duration: Duration) {
         let Self { parts, .. } = self;
+        let clock = &parts.shared.context.clock;
         tokio::select! {
-            () = parts.shared.context.clock.sleep(duration) => {}
+            () = clock.sleep(with_slack(clock.monotonic(), duration)) => {}
             () = parts.lifecycle.interrupted() => {}
         }
     }

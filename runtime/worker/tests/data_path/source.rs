@@ -213,7 +213,8 @@ async fn a_source_that_asks_for_a_pause_with_what_it_gives_is_not_polled_before_
     let folder = tempdir().unwrap();
     let clock = ManualClock::new();
     let hub = Hub::start_with(&open_broker(folder.path()), worker_config(), clock.clone()).await;
-    let pause = Duration::from_millis(5_000);
+    // A multiple of the slack of waits.
+    let pause = Duration::from_millis(4_800);
     hub.counter.give(2, 1);
     hub.counter.0.change(|script| script.pause = Some(pause));
     hub.run(source_spec(&[])).await;
