@@ -48,6 +48,8 @@ impl Converter for ByteArrayConverter {
                 let bytes = cast(values, &DataType::Binary).map_err(|error| ConvertError::new(error.to_string()))?;
                 bytes.as_binary::<i32>().clone()
             }
+            // A Decimal's schema is one of bytes, which is all that is asked of a null.
+            _ if is_decimal(field) && values.null_count() == values.len() => BinaryArray::new_null(values.len()),
             _ => return Err(refuse(field)),
         };
         let (offsets, bytes, nulls) = bytes.into_parts();
@@ -60,9 +62,13 @@ impl Converter for ByteArrayConverter {
     }
 }
 
+fn is_decimal(field: &Field) -> bool {
+    matches!(field.data_type(), DataType::Decimal128(..) | DataType::Decimal256(..)) || decimal_scale(field).is_some()
+}
+
 fn refuse(field: &Field) -> ConvertError {
     ConvertError::new(match ConnectSchema::from_field(field) {
-        Ok(Some(schema)) if decimal_scale(field).is_none() => {
+        Ok(Some(schema)) if !is_decimal(field) => {
             format!("Invalid schema type for ByteArrayConverter: {}", schema.type_name().to_uppercase())
         }
         _ => "ByteArrayConverter is not compatible with this value, which is not bytes".to_owned(),

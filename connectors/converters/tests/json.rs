@@ -314,6 +314,21 @@ fn a_required_schema_stays_required_beside_a_tombstone() {
     assert_eq!(written, [Some(r#"{"schema":{"type":"int32","optional":false},"payload":1}"#.to_owned()), None]);
 }
 
+#[test]
+fn a_decimals_default_is_written_in_the_format_of_decimals() {
+    let decimal = ConnectSchema { default: Some("AIWCXA==".into()), ..ConnectSchema::new(SchemaType::Bytes) }
+        .named(DECIMAL, 1)
+        .parameter(SCALE, "1")
+        .optional();
+    let field = decimal.to_field("v").unwrap();
+    let nulls = arrow_array::new_null_array(field.data_type(), 1);
+    let numeric = converter(&[("decimal.format", "NUMERIC")]);
+    let written = write(&numeric, &field, &nulls)[0].clone().unwrap();
+    assert!(written.contains(r#""default":874966.0"#) && written.ends_with(r#""payload":874966.0}"#), "{written}");
+    let base64 = write(&converter(&[]), &field, &nulls)[0].clone().unwrap();
+    assert!(base64.contains(r#""default":"AIWCXA==""#) && base64.ends_with(r#""payload":"AIWCXA=="}"#), "{base64}");
+}
+
 const ORDER: &str = r#"{"type":"struct","fields":[{"type":"int32","field":"id"},{"type":"struct","optional":true,"field":"at","fields":[{"type":"string","optional":true,"default":"Bern","field":"city"}]}]}"#;
 
 #[test]

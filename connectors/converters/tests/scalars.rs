@@ -139,6 +139,15 @@ fn byte_array_converter_refuses_what_is_not_bytes() {
 }
 
 #[test]
+fn byte_array_converter_takes_a_null_of_a_decimal_whose_schema_is_one_of_bytes() {
+    let decimals =
+        |value| Arc::new(Decimal128Array::from(vec![value]).with_precision_and_scale(9, 2).unwrap()) as ArrayRef;
+    assert_eq!(write(BYTES, decimals(None)).unwrap().iter().collect::<Vec<_>>(), [None]);
+    let error = write(BYTES, decimals(Some(1))).unwrap_err();
+    assert!(error.contains("is not bytes"), "{error}");
+}
+
+#[test]
 fn another_encoding_than_utf8_is_refused() {
     let registry = PluginRegistry::default();
     sluice_converters::register(&registry);

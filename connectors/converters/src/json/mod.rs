@@ -8,6 +8,7 @@
 //! an error that names the field. Source: Kafka `org.apache.kafka.connect.json.JsonConverter`.
 
 mod decoder;
+mod defaults;
 mod parser;
 pub mod payload;
 mod read;
@@ -133,7 +134,9 @@ impl JsonConverter {
         }
         let mut prefix = String::from("{\"schema\":");
         match schema {
-            Some(schema) => schema.write_json(&mut prefix),
+            Some(schema) => schema.write_json_with(&mut prefix, &|schema, default| {
+                write::default_text(schema, default, self.decimal_format)
+            }),
             None => prefix.push_str("null"),
         }
         prefix.push_str(",\"payload\":");

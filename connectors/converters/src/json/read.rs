@@ -2,6 +2,7 @@
 
 use super::NOT_JSON;
 use super::decoder::{Decoder, ReadError};
+use super::defaults;
 use super::parser::{JsonResult, Parser};
 use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, NullArray, StringArray};
 use arrow_schema::{ArrowError, DataType, Field};
@@ -104,7 +105,12 @@ impl<'a> Reader<'a> {
             serde_json::from_slice(schema_text).map_err(|error| ConvertError::new(format!("{NOT_JSON}{error}")))?;
         let schema = match json.is_null() {
             true => None,
-            false => Some(ConnectSchema::from_json(&json).map_err(|error| ConvertError::new(error.to_string()))?),
+            false => {
+                let read = ConnectSchema::from_json(&json).map_err(|error| ConvertError::new(error.to_string()));
+                let mut schema = read?;
+                defaults::complete(&mut schema, self.use_defaults)?;
+                Some(schema)
+            }
         };
         let group = self.group_for(schema)?;
         self.by_text.insert(schema_text, group);

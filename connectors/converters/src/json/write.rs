@@ -10,11 +10,12 @@ use arrow_schema::{ArrowError, DataType, Field};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use num_bigint::BigInt;
+use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter};
 use sluice_connect_api::ConvertError;
 use sluice_data::column;
 use sluice_data::number;
-use sluice_data::schema::{decimal_scale, is_json};
+use sluice_data::schema::{DECIMAL, SCALE, decimal_scale, is_json};
 use sluice_data::{ConnectSchema, SchemaError, SchemaType};
 
 /// How values are written; from the converter's configuration.
@@ -95,7 +96,7 @@ impl Encoder {
     ) -> Result<Self, ConvertError> {
         let default = schema.default.as_ref().filter(|_| options.replace_null_with_default);
         let null_text = match default {
-            Some(default) => Some(default.to_string().into_bytes()),
+            Some(default) => Some(default_text(schema, default, options.decimal_format).into_bytes()),
             None => schema.optional.then(|| b"null".to_vec()),
         };
         let values = Values::new(schema, field, column, options)?;
@@ -291,6 +292,47 @@ impl Values {
             _ => unreachable!("scalars are written by the caller"),
         }
         Ok(())
+    }
+}
+
+/// A default value, which a schema keeps in the form of a payload with decimals in Base64, in the wanted form.
+pub fn default_text(schema: &ConnectSchema, default: &Value, format: DecimalFormat) -> String {
+    let joined = |parts: Vec<String>, [open, close]: [char; 2]| format!("{open}{}{close}", parts.join(","));
+    let named = |name: &str, text: String| format!("{}:{text}", Value::from(name));
+    match (&schema.kind, default) {
+        (SchemaType::Bytes, Value::String(base64)) if schema.name.as_deref() == Some(DECIMAL) => {
+            let scale = schema.parameters.get(SCALE).and_then(|scale| scale.parse().ok());
+            match (format, scale, STANDARD.decode(base64)) {
+                (DecimalFormat::Numeric, Some(scale), Ok(bytes)) => {
+                    number::to_text(&BigInt::from_signed_bytes_be(&bytes).to_string(), scale)
+                }
+                _ => default.to_string(),
+            }
+        }
+        (SchemaType::Array(item), Value::Array(values)) => {
+            joined(values.iter().map(|value| default_text(item, value, format)).collect(), ['[', ']'])
+        }
+        (SchemaType::Map(_, of), Value::Object(entries)) => {
+            let entries = entries.iter().map(|(key, value)| named(key, default_text(of, value, format)));
+            joined(entries.collect(), ['{', '}'])
+        }
+        (SchemaType::Map(key_of, value_of), Value::Array(entries)) => {
+            let entry = |entry: &Value| match entry.as_array().map(Vec::as_slice) {
+                Some([key, value]) => {
+                    format!("[{},{}]", default_text(key_of, key, format), default_text(value_of, value, format))
+                }
+                _ => entry.to_string(),
+            };
+            joined(entries.iter().map(entry).collect(), ['[', ']'])
+        }
+        (SchemaType::Struct(fields), Value::Object(members)) => {
+            let member = |(name, value): (&String, &Value)| {
+                let of = fields.iter().find(|(field, _)| field == name);
+                named(name, of.map_or_else(|| value.to_string(), |(_, of)| default_text(of, value, format)))
+            };
+            joined(members.iter().map(member).collect(), ['{', '}'])
+        }
+        _ => default.to_string(),
     }
 }
 

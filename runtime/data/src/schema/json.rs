@@ -3,6 +3,9 @@
 use super::{ConnectSchema, SchemaError, SchemaType, malformed};
 use serde_json::{Map, Value, json};
 
+/// Makes JSON of the default value of a schema.
+pub type DefaultText<'a> = &'a dyn Fn(&ConnectSchema, &Value) -> String;
+
 impl ConnectSchema {
     /// The JSON form of Kafka's `JsonConverter` envelope.
     #[must_use]
@@ -43,7 +46,12 @@ impl ConnectSchema {
 
     /// Appends [`ConnectSchema::to_json`] with the members in the order in which Kafka writes them.
     pub fn write_json(&self, out: &mut String) {
-        self.write_members(out);
+        self.write_json_with(out, &|_, default| default.to_string());
+    }
+
+    /// As [`ConnectSchema::write_json`]; `default_text` makes JSON of the default value of a schema.
+    pub fn write_json_with(&self, out: &mut String, default_text: DefaultText<'_>) {
+        self.write_members(out, default_text);
         out.push('}');
     }
 
@@ -68,24 +76,27 @@ impl ConnectSchema {
                 schema.parameters.insert(name.clone(), value.to_owned());
             }
         }
+        if object.get("default").is_some_and(Value::is_null) && !schema.optional {
+            return Err(malformed("default", "must not be null: the schema is not optional"));
+        }
         schema.default = object.get("default").filter(|default| !default.is_null()).cloned();
         Ok(schema)
     }
 
-    fn write_members(&self, out: &mut String) {
+    fn write_members(&self, out: &mut String, default_text: DefaultText<'_>) {
         out.push_str("{\"type\":\"");
         out.push_str(self.type_name());
         out.push('"');
         match &self.kind {
             SchemaType::Array(item) => {
                 out.push_str(",\"items\":");
-                item.write_json(out);
+                item.write_json_with(out, default_text);
             }
             SchemaType::Map(key, value) => {
                 out.push_str(",\"keys\":");
-                key.write_json(out);
+                key.write_json_with(out, default_text);
                 out.push_str(",\"values\":");
-                value.write_json(out);
+                value.write_json_with(out, default_text);
             }
             SchemaType::Struct(fields) => {
                 out.push_str(",\"fields\":[");
@@ -93,7 +104,7 @@ impl ConnectSchema {
                     if index > 0 {
                         out.push(',');
                     }
-                    schema.write_members(out);
+                    schema.write_members(out, default_text);
                     push_member(out, "field", &name.as_str().into());
                     out.push('}');
                 }
@@ -115,7 +126,8 @@ impl ConnectSchema {
             push_member(out, "parameters", &json!(self.parameters));
         }
         if let Some(default) = &self.default {
-            push_member(out, "default", default);
+            out.push_str(",\"default\":");
+            out.push_str(&default_text(self, default));
         }
     }
 

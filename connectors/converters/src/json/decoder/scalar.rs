@@ -3,15 +3,9 @@
 use super::{ReadError, ReadResult};
 use crate::json::parser::Parser;
 use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::general_purpose::STANDARD;
 use num_bigint::BigInt;
 use sluice_data::number;
-
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 pub fn read_integer(parser: &mut Parser<'_>, min: i64, max: i64, logical: Option<&str>) -> Result<i64, Box<ReadError>> {
     if !matches!(parser.peek(), Some(b'-' | b'0'..=b'9')) {
@@ -87,7 +81,7 @@ pub fn read_base64(parser: &mut Parser<'_>, out: &mut Vec<u8>) -> ReadResult {
         return ReadError::fail(format!("expected bytes as a base64 string but found {}", parser.node_type()));
     }
     let text = parser.text()?;
-    match BASE64.decode_vec(&*text, out) {
+    match STANDARD.decode_vec(&*text, out) {
         Ok(()) => Ok(()),
         Err(error) => ReadError::fail(format!("the string is not base64: {error}")),
     }
