@@ -197,6 +197,8 @@ impl Datum {
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Float(left), Self::Float(right)) => left == right || (left.is_nan() && right.is_nan()),
+            // `-0`, which a JSON text keeps and which is no integer to who parses it here.
+            (Self::Integer(0), Self::Float(zero)) => *zero == 0.0 && zero.is_sign_negative(),
             (Self::List(left), Self::List(right)) => {
                 left.len() == right.len() && left.iter().zip(right).all(|(left, right)| left.is_same(right))
             }
