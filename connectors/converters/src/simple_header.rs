@@ -1,7 +1,7 @@
 //! `SimpleHeaderConverter`: texts whose type is guessed, and the text of any value.
 //!
 //! Rows of one type are one group; a list or map whose items have no common type has no schema, and stays JSON text where that is
-//! possible. Source: Kafka `org.apache.kafka.connect.storage.SimpleHeaderConverter`.
+//! possible. So does one of dates, times and timestamps, which Kafka takes for what the last item is. Source: Kafka `org.apache.kafka.connect.storage.SimpleHeaderConverter`.
 
 use crate::string::without_tombstones;
 use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, NullArray, StringArray, new_empty_array};
@@ -11,9 +11,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sluice_connect_api::{ConfigDef, ConfigMap, ConvertError, Converted, Converter, ConverterRole};
-use sluice_data::schema::{payload_to_row, schemaless_json_field};
+use sluice_data::schema::{DATE, TIME, TIMESTAMP, payload_to_row, schemaless_json_field};
 use sluice_data::values::{Parsed, parse_string, write_row};
-use sluice_data::{ConnectSchema, number};
+use sluice_data::{ConnectSchema, SchemaType, number};
 use std::sync::Arc;
 
 pub const CLASS: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
@@ -65,7 +65,10 @@ impl Converter for SimpleHeaderConverter {
         for (row, value) in bytes.iter().enumerate() {
             let parsed = value.map_or(Parsed::Null, |bytes| parse_string(&String::from_utf8_lossy(bytes)));
             let schema = parsed.schema();
-            let value = payload(&parsed, schema.is_some());
+            let (schema, value) = match payload(&parsed, schema.as_ref()) {
+                Some(value) => (schema, value),
+                None => (None, payload(&parsed, None).unwrap_or_default()),
+            };
             match groups.iter_mut().find(|group| group.schema == schema) {
                 Some(group) => {
                     group.rows.push(row as u32);
@@ -101,10 +104,15 @@ impl Group {
     }
 }
 
-/// In the JSON form of a payload; a map whose keys are no texts is a list of pairs. Without a schema a decimal is its text.
-fn payload(parsed: &Parsed, is_typed: bool) -> Value {
-    let payload = |parsed: &Parsed| payload(parsed, is_typed);
-    match parsed {
+/// In the JSON form of a payload; a map whose keys are no texts is a list of pairs. Without a schema a decimal is its text. `None`: a
+/// date, a time or a timestamp under the schema of another of them.
+fn payload(parsed: &Parsed, schema: Option<&ConnectSchema>) -> Option<Value> {
+    let is_typed = schema.is_some();
+    let temporal = |ms: i64, name: &str| {
+        let fits = schema.is_none_or(|schema| schema.name.as_deref() == Some(name));
+        fits.then(|| if is_typed && name == DATE { ms.div_euclid(MS_PER_DAY) } else { ms }.into())
+    };
+    Some(match parsed {
         Parsed::Null => Value::Null,
         Parsed::Boolean(value) => (*value).into(),
         Parsed::Int8(value) => (*value).into(),
@@ -116,20 +124,33 @@ fn payload(parsed: &Parsed, is_typed: bool) -> Value {
         Parsed::Float64(value) => (*value).into(),
         Parsed::Decimal(unscaled, scale) if !is_typed => number::to_text(&unscaled.to_string(), *scale).into(),
         Parsed::Decimal(unscaled, _) => STANDARD.encode(unscaled.to_signed_bytes_be()).into(),
-        Parsed::Date(ms) if is_typed => ms.div_euclid(MS_PER_DAY).into(),
-        Parsed::Date(ms) | Parsed::Time(ms) | Parsed::Timestamp(ms) => (*ms).into(),
+        Parsed::Date(ms) => return temporal(*ms, DATE),
+        Parsed::Time(ms) => return temporal(*ms, TIME),
+        Parsed::Timestamp(ms) => return temporal(*ms, TIMESTAMP),
         Parsed::String(text) => text.as_str().into(),
-        Parsed::List(items, _) => items.iter().map(payload).collect::<Value>(),
-        Parsed::Map(entries, _) => {
-            let name = |key: &Parsed| match key {
-                Parsed::String(name) => Some(name.clone()),
+        Parsed::List(items, _) => {
+            let item_schema = match schema.map(|schema| &schema.kind) {
+                Some(SchemaType::Array(item)) => Some(&**item),
                 _ => None,
             };
-            let names: Option<Vec<String>> = entries.iter().map(|(key, _)| name(key)).collect();
-            match names {
-                Some(names) => names.into_iter().zip(entries.iter().map(|(_, value)| payload(value))).collect(),
-                None => entries.iter().map(|(key, value)| Value::from(vec![payload(key), payload(value)])).collect(),
-            }
+            Value::Array(items.iter().map(|item| payload(item, item_schema)).collect::<Option<_>>()?)
         }
-    }
+        Parsed::Map(entries, _) => {
+            let (key_schema, value_schema) = match schema.map(|schema| &schema.kind) {
+                Some(SchemaType::Map(key, value)) => (Some(&**key), Some(&**value)),
+                _ => (None, None),
+            };
+            let is_named = entries.iter().all(|(key, _)| matches!(key, Parsed::String(_)));
+            let mut members = serde_json::Map::new();
+            let mut pairs = Vec::new();
+            for (key, value) in entries {
+                let value = payload(value, value_schema)?;
+                match key {
+                    Parsed::String(name) if is_named => drop(members.insert(name.clone(), value)),
+                    _ => pairs.push(Value::from(vec![payload(key, key_schema)?, value])),
+                }
+            }
+            if is_named { Value::Object(members) } else { Value::Array(pairs) }
+        }
+    })
 }

@@ -38,6 +38,15 @@ fn every_converter_takes_headers_and_the_simple_one_nothing_else() {
 }
 
 #[test]
+fn a_list_of_a_date_and_a_time_has_no_type_that_would_change_one_of_them() {
+    let text: &[u8] = br"[1969-12-31,15\:23\:52.916Z]";
+    let groups = SimpleHeaderConverter.to_connect_data("t", &BinaryArray::from(vec![text])).unwrap();
+    assert_eq!(ConnectSchema::from_field(&groups[0].field).unwrap(), None);
+    let value = row_to_payload(&groups[0].field, &groups[0].values, 0).unwrap();
+    assert_eq!(value, json!([-86_400_000, 55_432_916]));
+}
+
+#[test]
 fn headers_are_grouped_by_the_type_that_their_texts_have() {
     let texts: [Option<&[u8]>; 6] =
         [Some(b"1"), Some(b"abc"), None, Some(b"2"), Some(b"[1,\"x\"]"), Some(b"{1:2,\"a\":3}")];

@@ -2,10 +2,11 @@
 
 use crate::dto;
 use crate::error::RestError;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sluice_herder::GivenConfig;
@@ -13,6 +14,9 @@ use std::convert::Infallible;
 
 /// Configs are kilobytes; nothing larger is taken into memory.
 pub const BODY_BYTES_MAX: usize = 4 << 20;
+
+/// What is above that is read, and not kept, up to here: a client that is still writing would see a broken connection and no answer.
+const HEARD_BYTES_MAX: usize = 64 << 20;
 
 /// A JSON body. Kafka answers malformed JSON and no body with 500; that is a client's fault, so here it is 400.
 pub struct JsonBody<T>(pub T);
@@ -22,10 +26,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, RestError> {
         check_content_type(request.headers())?;
-        let bytes = to_bytes(Body::new(request.into_body()), BODY_BYTES_MAX)
-            .await
-            .map_err(|_| RestError::TooLarge { limit_bytes: BODY_BYTES_MAX })?;
-        if bytes.iter().all(u8::is_ascii_whitespace) || bytes.as_ref() == b"null" {
+        let bytes = whole(request.into_body()).await?;
+        if bytes.iter().all(u8::is_ascii_whitespace) || bytes == b"null" {
             return Err(RestError::BadRequest {
                 message: "the request has no body; it must be a JSON object".to_owned(),
             });
@@ -33,6 +35,23 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         let parsed = serde_json::from_slice(&bytes).map_err(|error| RestError::BadRequest { message: wrong(&error) });
         parsed.map(Self)
     }
+}
+
+async fn whole(body: Body) -> Result<Vec<u8>, RestError> {
+    let mut parts = body.into_data_stream();
+    let (mut bytes, mut size) = (Vec::new(), 0);
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|error| RestError::BadRequest {
+            message: format!("the request body did not arrive as a whole: {error}"),
+        })?;
+        size += part.len();
+        match size {
+            ..=BODY_BYTES_MAX => bytes.extend_from_slice(&part),
+            ..=HEARD_BYTES_MAX => bytes = Vec::new(),
+            _ => break,
+        }
+    }
+    if size <= BODY_BYTES_MAX { Ok(bytes) } else { Err(RestError::TooLarge { limit_bytes: BODY_BYTES_MAX }) }
 }
 
 /// `http://host:port` as the client wrote it; nothing when it named no host.
