@@ -45,10 +45,13 @@ async fn whole(body: Body) -> Result<Vec<u8>, RestError> {
             message: format!("the request body did not arrive as a whole: {error}"),
         })?;
         size += part.len();
-        match size {
-            ..=BODY_BYTES_MAX => bytes.extend_from_slice(&part),
-            ..=HEARD_BYTES_MAX => bytes = Vec::new(),
-            _ => break,
+        if size > HEARD_BYTES_MAX {
+            break;
+        }
+        if size > BODY_BYTES_MAX {
+            bytes = Vec::new();
+        } else {
+            bytes.extend_from_slice(&part);
         }
     }
     if size <= BODY_BYTES_MAX { Ok(bytes) } else { Err(RestError::TooLarge { limit_bytes: BODY_BYTES_MAX }) }
