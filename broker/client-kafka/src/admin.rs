@@ -105,7 +105,7 @@ impl Admin for KafkaAdmin {
     async fn group_offsets(&self, group: &str) -> Result<BTreeMap<TopicPartition, GroupOffset>, AdminError> {
         let name = group.to_owned();
         let found =
-            self.0.with_clients(move |clients, timeout| native::group_offsets(clients.client(), &name, timeout)).await;
+            self.0.with_clients(move |clients, timeout| native::group_offsets(&clients.offsets, &name, timeout)).await;
         let found = found.map_err(|failure| self.0.unavailable(failure))?;
         Ok(found.into_iter().map(|offset| (offset.partition.clone(), offset)).collect())
     }
@@ -130,7 +130,7 @@ impl Admin for KafkaAdmin {
                 for partition in &partitions {
                     doomed.add(&partition.topic, partition.partition, 0, "");
                 }
-                native::delete_group_offsets(clients.client(), &name, &doomed, timeout)
+                native::delete_group_offsets(&clients.offsets, &name, &doomed, timeout)
             })
             .await;
         deleted.map_err(|failure| self.0.unavailable(failure))

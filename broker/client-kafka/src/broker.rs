@@ -36,7 +36,7 @@ pub(crate) struct Inner {
 
 pub(crate) struct Clients {
     pub admin: AdminClient<ClientLog>,
-    /// For offsets by time; it reads nothing.
+    /// For offsets by time and of groups; it reads nothing.
     pub offsets: NativeConsumer,
 }
 

@@ -1,5 +1,6 @@
 //! Admin requests that `rdkafka` does not have: topic ids, incremental configs, group offsets.
 
+use super::consumer::Consumer;
 use super::{PartitionList, borrowed, entries, failure_of, millis, taken, text};
 use crate::error::Failure;
 use rd::rd_kafka_admin_op_t as Op;
@@ -35,18 +36,29 @@ impl Described {
     }
 }
 
+/// A client of either kind.
+pub(super) trait Handle {
+    fn handle(&self) -> *mut rd::rd_kafka_t;
+}
+
+impl<C: ClientContext> Handle for Client<C> {
+    fn handle(&self) -> *mut rd::rd_kafka_t {
+        self.native_ptr()
+    }
+}
+
 pub(super) type Submit<'a> =
     &'a mut dyn FnMut(*mut rd::rd_kafka_t, *const rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t);
 
 /// Sends one request and waits for its answer, which `read` looks at before it is freed.
-pub(super) fn request<C: ClientContext, T>(
-    client: &Client<C>,
+pub(super) fn request<T>(
+    client: &impl Handle,
     op: Op,
     timeout: Duration,
     submit: Submit<'_>,
     read: impl FnOnce(*mut rd::rd_kafka_event_t) -> T,
 ) -> Result<T, Failure> {
-    let rk = client.native_ptr();
+    let rk = client.handle();
     // SAFETY: the client outlives the call; options, queue and event are owned and freed here. The answer comes within the
     // request's own time-out, so the queue is polled somewhat longer.
     unsafe {
@@ -202,11 +214,10 @@ pub(crate) fn alter_topic_config<C: ClientContext>(
 }
 
 /// Every offset that the group has committed; none when there is no such group.
-pub(crate) fn group_offsets<C: ClientContext>(
-    client: &Client<C>,
-    group: &str,
-    timeout: Duration,
-) -> Result<Vec<GroupOffset>, Failure> {
+///
+/// Asked through a consumer: librdkafka (2.12.1) answers a coordinator that has moved by looking for that of its own group, and a client
+/// without one ends the process there (`rd_kafka_handle_OffsetFetch`, `rk_cgrp` is null).
+pub(crate) fn group_offsets(client: &Consumer, group: &str, timeout: Duration) -> Result<Vec<GroupOffset>, Failure> {
     let name = text(group);
     // SAFETY: the name is copied; no list of partitions means all of them. What is read belongs to the event.
     unsafe {
@@ -250,9 +261,9 @@ pub(crate) fn group_offsets<C: ClientContext>(
     }
 }
 
-/// Offsets that are not there, and groups that are not there, count as deleted.
-pub(crate) fn delete_group_offsets<C: ClientContext>(
-    client: &Client<C>,
+/// Offsets that are not there, and groups that are not there, count as deleted. Through a consumer, as [`group_offsets`].
+pub(crate) fn delete_group_offsets(
+    client: &Consumer,
     group: &str,
     partitions: &PartitionList,
     timeout: Duration,

@@ -1,5 +1,6 @@
 //! A consumer that is given its partitions, read in batches; each message and each end of a partition says where it is.
 
+use super::admin::Handle;
 use super::{PartitionList, borrowed, bytes, millis};
 use crate::error::Failure;
 use crate::log::ClientLog;
@@ -103,6 +104,12 @@ impl Consumer {
             Code::NoError => Ok(()),
             code => Err(code.into()),
         }
+    }
+}
+
+impl Handle for Consumer {
+    fn handle(&self) -> *mut rd::rd_kafka_t {
+        self.rk
     }
 }
 

@@ -94,7 +94,7 @@ impl Cluster {
     /// [`ToolError::UnknownGroup`] and others.
     pub fn describe_group(&self, group: &str) -> Result<GroupDetails, ToolError> {
         let described = self.group_state(group)?;
-        let committed = offsets::group_offsets(self.client(), group, self.timeout());
+        let committed = offsets::group_offsets(&self.offsets, group, self.timeout());
         let committed = committed.map_err(|failure| self.failed(failure, group))?;
         let mut partitions: BTreeMap<TopicPartition, GroupPartition> = BTreeMap::new();
         let entry = |partition: &TopicPartition| GroupPartition {
@@ -191,7 +191,7 @@ impl Cluster {
             Err(ToolError::UnknownGroup { .. }) if !topics.is_empty() => {}
             found => drop(found?),
         }
-        let committed = offsets::group_offsets(self.client(), group, self.timeout());
+        let committed = offsets::group_offsets(&self.offsets, group, self.timeout());
         let committed = committed.map_err(|failure| self.failed(failure, group))?;
         let committed: BTreeMap<TopicPartition, i64> =
             committed.into_iter().map(|offset| (offset.partition, offset.offset)).collect();
@@ -271,7 +271,7 @@ impl Cluster {
     /// [`ToolError::UnknownGroup`], [`ToolError::Refused`] while a member reads the topic, and others.
     pub fn delete_group_offsets(&self, group: &str, topic: &str, partitions: &[i32]) -> Result<usize, ToolError> {
         self.group_state(group)?;
-        let committed = offsets::group_offsets(self.client(), group, self.timeout());
+        let committed = offsets::group_offsets(&self.offsets, group, self.timeout());
         let committed = committed.map_err(|failure| self.failed(failure, group))?;
         let of_topic = committed.iter().map(|offset| &offset.partition).filter(|place| &*place.topic == topic);
         let doomed: Vec<_> =
@@ -283,7 +283,7 @@ impl Cluster {
         for place in &doomed {
             list.add(topic, place.partition, 0, "");
         }
-        let deleted = offsets::delete_group_offsets(self.client(), group, &list, self.timeout());
+        let deleted = offsets::delete_group_offsets(&self.offsets, group, &list, self.timeout());
         deleted.map_err(|failure| match failure.code {
             Code::GroupSubscribedToTopic => {
                 ToolError::GroupInUse { group: group.to_owned(), state: format!("a member reads {topic}") }

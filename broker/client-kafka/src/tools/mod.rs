@@ -58,7 +58,7 @@ pub struct Cluster {
     config: ClusterConfig,
     log: ClientLog,
     admin: AdminClient<ClientLog>,
-    /// For offsets by time; it reads nothing.
+    /// For offsets by time and of groups; it reads nothing.
     offsets: NativeConsumer,
 }
 
