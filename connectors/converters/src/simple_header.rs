@@ -1,7 +1,9 @@
 //! `SimpleHeaderConverter`: texts whose type is guessed, and the text of any value.
 //!
 //! Rows of one type are one group; a list or map whose items have no common type has no schema, and stays JSON text where that is
-//! possible. So does one of dates, times and timestamps, which Kafka takes for what the last item is. Source: Kafka `org.apache.kafka.connect.storage.SimpleHeaderConverter`.
+//! possible. So does one of dates, times and timestamps, which Kafka takes for what the last item is.
+//!
+//! Source: Kafka `org.apache.kafka.connect.storage.SimpleHeaderConverter`.
 
 use crate::string::without_tombstones;
 use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, NullArray, StringArray, new_empty_array};
