@@ -11,40 +11,18 @@ use sluice_harness::{AccessLog, Scratch};
 use super::flow::arrival_rate;
 use super::side::{Running, Side};
 use super::topic;
-use crate::kafka::{Class, Connection, count_records};
-use crate::{Bar, Options, Report, median};
+use super::turns::{Turn, Turns};
+use crate::kafka::{Connection, count_records};
+use crate::{Bar, Options, Report};
 
 const LINES: u64 = 500_000;
 const LIMIT: Duration = Duration::from_secs(600);
-/// Ours at Kafka's durability, theirs, and ours as it is without configuration.
-const SIDES: [Side; 3] = [Side::Sluice(Class::PageCache), Side::KafkaConnect, Side::Sluice(Class::Fsync)];
-
-#[derive(Debug, Clone, Copy)]
-struct Turn {
-    per_second: f64,
-    /// Of hub and log, or of worker and broker.
-    seconds: f64,
-    runtime_peak: f64,
-}
 
 pub async fn measure(options: &Options, report: &mut Report) -> Result<()> {
     let lines = options.sized(LINES);
-    let mut turns = [Vec::new(), Vec::new(), Vec::new()];
-    for run in 0..options.runs {
-        for (side, turns) in SIDES.iter().zip(&mut turns) {
-            turns.push(turn(*side, lines).await?);
-            eprintln!("run {run}, {side:?}: {:?}", turns[run]);
-        }
-    }
-    let of = |turns: &[Turn], pick: fn(&Turn) -> f64| -> Vec<f64> { turns.iter().map(pick).collect() };
-    let [ours, theirs, durable] = turns;
-    for (name, turns) in [("ours", &ours), ("ours, fsynced", &durable), ("Connect", &theirs)] {
-        report.row(&format!("dead letters, {name}: rate"), "k/s", &of(turns, |it| it.per_second / 1e3), Bar::None);
-        let per_million: Vec<f64> = turns.iter().map(|it| it.seconds * 1e6 / lines as f64).collect();
-        report.row(&format!("dead letters, {name} with its log: CPU per M"), "s", &per_million, Bar::None);
-        report.row(&format!("dead letters, {name}: peak RSS"), "MB", &of(turns, |it| it.runtime_peak), Bar::None);
-    }
-    let faster = median(&of(&ours, |it| it.per_second)) / median(&of(&theirs, |it| it.per_second));
+    let turns = Turns::take(options, async |side| turn(side, lines).await).await?;
+    turns.report("dead letters", lines, report);
+    let faster = turns.ratio(|it| it.per_second);
     report.row("dead letters: our rate / Connect's", "x", &[faster], Bar::AtLeast(1.0));
     Ok(())
 }
@@ -72,11 +50,7 @@ async fn run(running: &Running, name: &str, lines: u64) -> Result<Turn> {
     let found = count_records(&running.address, name, 1)?;
     ensure!(found == lines, "{found} letters of {lines} lines");
     running.delete(&format!("{name}-sink")).await?;
-    Ok(Turn {
-        per_second,
-        seconds: after.all_seconds_since(&before),
-        runtime_peak: after.runtime.peak_rss_bytes as f64 / 1e6,
-    })
+    Ok(Turn::new(per_second, &before, &after))
 }
 
 /// No line is JSON.

@@ -13,6 +13,7 @@ mod registry;
 mod rest_calls;
 mod side;
 mod topic;
+mod turns;
 
 use anyhow::{Result, bail};
 
